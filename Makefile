@@ -1,0 +1,29 @@
+# All set-up is done by the targets themselves; see README.md.
+PYTHON ?= $(shell command -v python3.12 >/dev/null && python3.12 -c '' 2>/dev/null && test -n "$$ROS_DISTRO" && echo python3.12 || { python3.11 -c '' 2>/dev/null && echo python3.11; } || { python3.12 -c '' 2>/dev/null && echo python3.12; } || echo python3)
+TASK ?= pick_cup
+EPISODES ?= 30
+SEED ?= 0
+SESSION ?=
+ENV = . .venv/deft_env.sh
+
+.PHONY: help setup finetune test lint clean
+
+help:
+	@echo 'make finetune [TASK=pick_cup] [EPISODES=30] [SEED=0] [SESSION=dir]   fine-tune the simulated robot'
+	@echo 'make test                                                          run all tests'
+	@echo 'make setup | lint | clean                                          environment and build | linters | remove both'
+
+setup:
+	@$(PYTHON) tools/bootstrap.py
+
+finetune: setup
+	@$(ENV) && deft finetune $(TASK) --sim --episodes $(EPISODES) --seed $(SEED) $(if $(SESSION),--session "$(SESSION)")
+
+test: setup lint
+	@$(ENV) && python -m pytest test
+
+lint: setup
+	@$(ENV) && ruff check . && mypy
+
+clean:
+	rm -rf .venv build install log build.log

@@ -1,0 +1,1 @@
+"""Where and how to grasp: affordance priors behind one predictor interface."""

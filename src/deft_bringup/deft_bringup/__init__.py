@@ -1,0 +1,1 @@
+"""Configuration, the composed graph and the deft command."""

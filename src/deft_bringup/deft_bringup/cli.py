@@ -1,0 +1,209 @@
+"""The `deft` command."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
+                  pretty_exceptions_enable=False, add_completion=False)
+
+EXIT_FAILED, EXIT_USAGE, EXIT_CANCELLED = 1, 2, 130
+
+
+class Objects(str, Enum):
+    """Which object set is on the table."""
+
+    train = "train"
+    test = "test"
+
+
+class Method(str, Enum):
+    """What an evaluation executes."""
+
+    prior = "prior"
+    elite_mean = "elite_mean"
+
+
+class Operator(str, Enum):
+    """Who scores the simulated grasps."""
+
+    scripted = "scripted"
+    none = "none"
+
+
+Task = Annotated[str, typer.Argument(help="name of a file in config/tasks, e.g. pick_cup")]
+Sim = Annotated[bool, typer.Option("--sim", help="start the simulated robot and the whole graph in this process; "
+                                   "without it, use the graph that runs in this ROS domain")]
+Seed = Annotated[int, typer.Option(help="of samples, objects and planners", min=0)]
+Objs = Annotated[Objects, typer.Option("--objects", help="object set on the table")]
+Factor = Annotated[float, typer.Option("--real-time-factor", min=0.0,
+                                       help="with --sim: simulated s per wall s; 0 = as fast as the machine allows")]
+Who = Annotated[Operator, typer.Option("--operator", help="with --sim: who scores; none = you, with `deft reward`")]
+Json = Annotated[bool, typer.Option("--json", help="print the summary as JSON on stdout, progress on stderr")]
+Params = Annotated[Path | None, typer.Option("--params-file", exists=True, dir_okay=False,
+                                             help="with --sim: node parameters in place of config/finetune.yaml")]
+
+
+@app.command()
+def finetune(task: Task, sim: Sim = False,
+             episodes: Annotated[int, typer.Option(min=1, help="N of the paper")] = 30, seed: Seed = 0,
+             session: Annotated[Path | None, typer.Option(help="session folder; an unfinished session in it is resumed. "
+                                                          "Default: a new one under ~/.deft/sessions")] = None,
+             objects: Objs = Objects.train, real_time_factor: Factor = 0.0, operator: Who = Operator.scripted,
+             params_file: Params = None, as_json: Json = False) -> None:
+    """Fine-tune the grasp of TASK: the prior plus small changes, scored by the operator (Algorithm 1)."""
+    with _graph(sim, task, seed, real_time_factor, operator, params_file):
+        from deft_msgs.action import FineTune
+
+        goal = FineTune.Goal(task=task, episodes=episodes, seed=seed, object_set=objects.value,
+                             session_dir=str(session.expanduser().resolve()) if session else "")
+        _run(goal, as_json)
+
+
+@app.command()
+def evaluate(task: Task, sim: Sim = False,
+             method: Annotated[Method, typer.Option(help="the prior alone, or the elites' mean residual added to it")] = Method.prior,
+             source: Annotated[Path | None, typer.Option("--from", help="with elite_mean: the fine-tuning session's folder")] = None,
+             trials: Annotated[int, typer.Option(min=1)] = 20, seed: Seed = 1000, objects: Objs = Objects.test,
+             session: Annotated[Path | None, typer.Option(help="folder of this evaluation")] = None,
+             real_time_factor: Factor = 0.0, operator: Who = Operator.scripted, params_file: Params = None,
+             as_json: Json = False) -> None:
+    """Measure a success rate on train or test objects, with its 95 % Wilson interval. Nothing is learned."""
+    if method is Method.elite_mean and source is None:
+        _fail("--method elite_mean needs --from SESSION_FOLDER (a finished `deft finetune`)", EXIT_USAGE)
+    with _graph(sim, task, seed, real_time_factor, operator, params_file):
+        from deft_msgs.action import Evaluate
+
+        goal = Evaluate.Goal(task=task, method=method.value, trials=trials, seed=seed, object_set=objects.value,
+                             source_session_dir=str(source.expanduser().resolve()) if source else "",
+                             session_dir=str(session.expanduser().resolve()) if session else "")
+        _run(goal, as_json)
+
+
+@app.command()
+def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp was")] = math.nan,
+           episode: Annotated[int, typer.Option(help="the episode meant; -1 = the pending one")] = -1,
+           session: Annotated[str, typer.Option(help="session id; empty = the running one")] = "",
+           void: Annotated[bool, typer.Option("--void", help="not executed or not judgeable; also answers a request to reset the scene")] = False,
+           success: Annotated[bool | None, typer.Option("--success/--failure", help="whether the task's own test held")] = None,
+           note: Annotated[str, typer.Option(help="a remark for the record")] = "") -> None:
+    """Answer the pending reward request. Reset the scene first: the robot goes on at once."""
+    if math.isnan(value) and not void:
+        _fail("give a reward from 0 to 1, or --void", EXIT_USAGE)
+    from deft_msgs.srv import SubmitReward
+
+    said = {True: SubmitReward.Request.SUCCESS_YES, False: SubmitReward.Request.SUCCESS_NO,
+            None: SubmitReward.Request.SUCCESS_UNKNOWN}[success]
+    request = SubmitReward.Request(session=session, episode=episode, reward=value, voided=void, success=said, note=note)
+    with _ros(), _client() as client:
+        answer = client.submit(request)
+    if not answer.accepted:
+        _fail(f"refused ({answer.error_code}): {answer.message}", EXIT_FAILED)
+    Console().print("accepted")
+
+
+# -- shared -----------------------------------------------------------------------------------------------
+
+
+def _fail(message: str, code: int) -> None:
+    Console(stderr=True).print(f"deft: {message}", style="red", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, params: Path | None) -> Iterator[None]:
+    """The composed graph in this process with --sim, else only ROS."""
+    if not sim:
+        with _ros():
+            yield
+        return
+    from deft_bringup.graph import ComposedGraph, GraphError, GraphOptions
+    from deft_core.errors import ConfigError
+
+    options = GraphOptions(task=task, seed=seed, operator=operator.value, real_time_factor=factor, params_file=params)
+    graph = ComposedGraph(options)
+    try:
+        graph.__enter__()
+    except (GraphError, ConfigError) as error:
+        _fail(str(error), EXIT_USAGE)
+    try:
+        yield
+    finally:
+        graph.close()
+
+
+@contextlib.contextmanager
+def _ros() -> Iterator[None]:
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+@contextlib.contextmanager
+def _client() -> Iterator[Any]:
+    from deft_core.ros.node import CallTimeout
+    from deft_operator.client import GoalRejected, OperatorClient
+
+    client = OperatorClient()
+    try:
+        yield client
+    except (CallTimeout, GoalRejected) as error:
+        _fail(str(error), EXIT_FAILED)
+    finally:
+        client.close()
+
+
+def _run(goal: Any, as_json: bool) -> None:
+    """Run a goal with progress, then show its summary; Ctrl-C cancels, and the session can be resumed."""
+    from deft_operator.curve import draw
+    from deft_operator.progress import ProgressView, session_table
+
+    console = Console(stderr=as_json)
+    cancel = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        if cancel.is_set():  # asked twice: do not wait for the robot's hold
+            os._exit(EXIT_CANCELLED)
+        cancel.set()
+        console.print("cancelling: the robot holds; interrupt again to leave at once", style="yellow")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    started = time.monotonic()
+    with _client() as client, ProgressView(console) as view:
+        result, succeeded = client.run(goal, view.update, cancel)
+    folder = Path(result.session_dir) if result.session_dir else None
+    if folder and (folder / "summary.json").exists():
+        summary = json.loads((folder / "summary.json").read_text())
+        draw(summary, folder / "learning_curve.png")
+        console.print(session_table(summary))
+        console.print(f"{folder}/summary.json, learning_curve.png; {time.monotonic() - started:.0f} s", highlight=False,
+                      soft_wrap=True)
+        if as_json:
+            print(json.dumps(summary))
+    if cancel.is_set():
+        _fail(result.error_msg or "cancelled", EXIT_CANCELLED)
+    if not succeeded:
+        _fail(f"({result.error_code}) {result.error_msg}", EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,125 @@
+"""The composed graph: all nodes of DEFT in one process, over real DDS, each with its own executor."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from deft_affordance.node import AffordanceNode
+from deft_cem.node import CemServer
+from deft_core.ros.node import default_config_dir
+from deft_motion.node import MotionNode
+from deft_perception.node import PerceptionNode
+from deft_retarget.node import RetargetNode
+from deft_sim.node import ScriptedOperatorNode, SimNode
+
+DISCOVERY_SECONDS = 0.7  # for another graph in the same domain to be noticed
+
+
+class GraphError(RuntimeError):
+    """The graph could not be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What the command line decides; everything else comes from the parameter file."""
+
+    task: str
+    seed: int = 0
+    operator: str = "scripted"          # scripted | none
+    real_time_factor: float = 0.0
+    config_dir: Path | None = None
+    params_file: Path | None = None
+    overrides: dict[str, dict[str, Any]] = field(default_factory=dict)  # node -> parameter -> value
+
+
+class ComposedGraph:
+    """Use as a context manager; `nodes` holds them by name while it runs."""
+
+    def __init__(self, options: GraphOptions) -> None:
+        self._options = options
+        self._running: list[tuple[Node, Any, threading.Thread]] = []
+        self.nodes: dict[str, Node] = {}
+
+    def __enter__(self) -> ComposedGraph:
+        config_dir = self._options.config_dir or default_config_dir()
+        params = self._options.params_file or config_dir / "finetune.yaml"
+        rclpy.init(args=["--ros-args", "--params-file", str(params)], signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            self._refuse_second_graph()
+            sim = SimNode(parameter_overrides=self._parameters("deft_sim", seed=self._options.seed, task=self._options.task,
+                                                               real_time_factor=self._options.real_time_factor))
+            self._start(sim, 2)
+            self._add("deft_perception", PerceptionNode, 2)
+            self._add("deft_affordance", AffordanceNode, 1)
+            self._add("deft_retarget", RetargetNode, 1)
+            self._add("deft_motion", MotionNode, 4)
+            self._add("deft_cem", CemServer, 4, confirm_scene_at_start=True)
+            if self._options.operator == "scripted":
+                self._start(ScriptedOperatorNode(sim, parameter_overrides=self._parameters("deft_scripted_operator")), 2)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _parameters(self, node: str, **values: Any) -> list[Parameter]:
+        values |= self._options.overrides.get(node, {})
+        if self._options.config_dir:
+            values.setdefault("config_dir", str(self._options.config_dir))
+        return [Parameter(name, value=value) for name, value in values.items()]
+
+    def _add(self, name: str, make: Callable[..., Node], threads: int, **values: Any) -> None:
+        values.pop("config_dir", None)
+        self._start(make(parameter_overrides=self._parameters(name, **values)), threads)
+
+    def _start(self, node: Node, threads: int) -> None:
+        executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
+        executor.add_node(node)
+
+        def spin() -> None:
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                pass
+
+        thread = threading.Thread(target=spin, name=node.get_name(), daemon=True)
+        thread.start()
+        self._running.append((node, executor, thread))
+        self.nodes[node.get_name()] = node
+
+    @staticmethod
+    def _refuse_second_graph() -> None:
+        """Two graphs in one domain would answer each other's calls."""
+        probe = Node("deft_probe")
+        try:
+            time.sleep(DISCOVERY_SECONDS)
+            others = set(probe.get_node_names()) & {"deft_sim", "deft_cem", "deft_motion"}
+        finally:
+            probe.destroy_node()
+        if others:
+            raise GraphError(f"another DEFT graph runs in ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')} "
+                             f"({', '.join(sorted(others))}); stop it, or set another ROS_DOMAIN_ID")
+
+    def close(self) -> None:
+        """Stop all executors, then destroy the nodes, the last one first."""
+        for _, executor, _ in reversed(self._running):
+            executor.shutdown(timeout_sec=2)
+        for node, _, thread in reversed(self._running):
+            thread.join(timeout=2)
+            node.destroy_node()
+        self._running.clear()
+        rclpy.try_shutdown()

@@ -1,0 +1,18 @@
+"""Error codes of deft_msgs SubmitReward and FineTune, for the ROS-free core (a contract test keeps them equal)."""
+
+OK = 0
+NOTHING_PENDING = 501
+WRONG_SESSION = 502
+WRONG_EPISODE = 503
+BAD_REWARD = 504
+ALREADY_ANSWERED = 505
+NOT_SAVED = 506
+
+BAD_GOAL = 601
+SESSION_MISMATCH = 602
+JOURNAL_FAILED = 603
+PIPELINE_FAILED = 604
+BUSY = 605
+NO_RESIDUAL = 606  # of Evaluate
+
+CAMERA_STALE = 101  # of Observe: the only failure that is waited for

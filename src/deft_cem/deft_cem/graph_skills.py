@@ -1,0 +1,191 @@
+"""Skills over ROS: the clients of perception, affordance, retargeting and motion."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rclpy.action import ActionClient
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import CompressedImage, Image
+
+from deft_cem import codes
+from deft_cem.skills import Interrupted, Look, Outcome, Request
+from deft_core.descriptions import CameraConfig, TaskConfig
+from deft_core.errors import DeftError
+from deft_core.ros import conversions as conv
+from deft_core.ros import names, qos
+from deft_core.ros.node import CallTimeout, call, wait
+from deft_core.types import GraspParameters
+from deft_msgs.action import ExecuteGrasp, Park
+from deft_msgs.msg import Affordance, GraspParameters as GraspMsg, ObjectObservation, PhaseTime, RewardRequest
+from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
+
+SERVICE_SECONDS = 30.0
+ACTION_SECONDS = 300.0     # a whole grasp, in wall time
+AFTER_IMAGE_SECONDS = 1.0  # waited for a picture taken after parking
+
+
+class GraphSkills:
+    """Skills of the running graph; see deft_cem.skills.Skills for the methods.
+
+    Attributes:
+        observation, affordance, xi: the messages of the episode in progress, for its record.
+        image_after: picture after the last execution.
+    """
+
+    def __init__(self, node: Node, camera: CameraConfig, task: TaskConfig, object_set: str, group: CallbackGroup,
+                 requests: Publisher, pictures: Path, cancelled: Callable[[], bool]) -> None:
+        self._task, self._object_set, self._requests = task, object_set, requests
+        self._pictures, self._cancelled = pictures, cancelled
+        self._observe = node.create_client(Observe, names.OBSERVE, callback_group=group)
+        self._predict = node.create_client(PredictAffordance, names.PREDICT_AFFORDANCE, callback_group=group)
+        self._retarget = node.create_client(RetargetHand, names.RETARGET_HAND, callback_group=group)
+        self._check = node.create_client(CheckGrasp, names.CHECK_GRASP, callback_group=group)
+        self._execute = ActionClient(node, ExecuteGrasp, names.EXECUTE_GRASP, callback_group=group)
+        self._park = ActionClient(node, Park, names.PARK, callback_group=group)
+        self._image: Image | None = None
+        self._image_arrived = threading.Event()
+        self._subscription = node.create_subscription(Image, f"{camera.namespace}/color/image_raw", self._keep_image,
+                                                      qos.SENSOR, callback_group=MutuallyExclusiveCallbackGroup())
+        self._node = node
+        self.observation, self.affordance, self.xi = ObjectObservation(), Affordance(), GraspMsg()
+        self.image_after = CompressedImage()
+
+    def close(self) -> None:
+        """Give the clients back to the node."""
+        self._node.destroy_subscription(self._subscription)
+        for client in (self._observe, self._predict, self._retarget, self._check):
+            self._node.destroy_client(client)
+        for action in (self._execute, self._park):
+            action.destroy()
+
+    def _keep_image(self, message: Image) -> None:
+        self._image = message
+        self._image_arrived.set()
+
+    def _call(self, client: Any, request: Any) -> Any:
+        """Call a service; its error code becomes a DeftError."""
+        try:
+            response = call(client, request, SERVICE_SECONDS, self._cancelled)
+        except CallTimeout as error:
+            if self._cancelled():
+                raise Interrupted from None
+            raise DeftError(codes.PIPELINE_FAILED, str(error)) from None
+        if response.error_code:
+            raise DeftError(response.error_code, response.error_msg)
+        return response
+
+    def observe(self, task: str) -> Look:
+        """See Skills."""
+        self.observation = self._call(self._observe, Observe.Request(task=task)).observation
+        seen = self.observation
+        return Look(seen, {"stamp": conv.stamp_nanoseconds(seen.header.stamp), "quality_flags": seen.quality_flags,
+                           "roi": [seen.roi.x_offset, seen.roi.y_offset, seen.roi.width, seen.roi.height],
+                           "box_centre": conv.xyz(seen.box_centre).tolist(), "extent": conv.xyz(seen.extent).tolist(),
+                           "table_height": seen.table_height, "depth_valid_fraction": float(seen.depth_valid_fraction)})
+
+    def predict(self, look: Look, task: str, seed: int) -> GraspParameters:
+        """See Skills."""
+        request = PredictAffordance.Request(observation=look.handle, text=self._task.text,
+                                            wrist=self._task.heuristic_wrist, seed=seed)
+        self.affordance = self._call(self._predict, request).affordance
+        self.xi = self._call(self._retarget, RetargetHand.Request(affordance=self.affordance)).grasp
+        return conv.grasp_from_msg(self.xi)
+
+    def _grasp_fields(self, grasp: GraspParameters, look: Look, task: str) -> dict[str, Any]:
+        seen: ObjectObservation = look.handle
+        return {"grasp": conv.grasp_to_msg(grasp), "task": task, "table_height": seen.table_height,
+                "object_centre": seen.box_centre, "object_extent": seen.extent}
+
+    def check(self, grasp: GraspParameters, look: Look, task: str) -> None:
+        """See Skills."""
+        self._call(self._check, CheckGrasp.Request(**self._grasp_fields(grasp, look, task)))
+
+    def execute(self, grasp: GraspParameters, look: Look, task: str, seed: int, on_phase: Callable[[str], None]) -> Outcome:
+        """See Skills."""
+        goal = ExecuteGrasp.Goal(seed=seed, **self._grasp_fields(grasp, look, task))
+        result = self._run(self._execute, goal, lambda f: on_phase(f.feedback.phase))
+        phases = [(p.phase, conv.stamp_seconds(p.start), conv.stamp_seconds(p.end)) for p in result.phases]
+        return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason, phases)
+
+    def park(self, seed: int) -> None:
+        """See Skills."""
+        self._run(self._park, Park.Goal(seed=seed), lambda _: None)
+
+    def _run(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
+        """Run an action to its end. When the session is cancelled, so is the action; its end is waited for."""
+        try:
+            sent = client.send_goal_async(goal, feedback_callback=feedback)
+            wait(sent, SERVICE_SECONDS, lambda: False, f"action {client._action_name}")
+            handle = sent.result()
+            if not handle.accepted:
+                raise DeftError(codes.PIPELINE_FAILED, "the motion node is busy with somebody else's motion")
+            finished = handle.get_result_async()
+            cancelling = False
+            started = time.monotonic()
+            while not finished.done():
+                if self._cancelled() and not cancelling:
+                    handle.cancel_goal_async()
+                    cancelling = True
+                if time.monotonic() - started > ACTION_SECONDS:
+                    handle.cancel_goal_async()
+                    raise CallTimeout(f"action {client._action_name} did not end within {ACTION_SECONDS:.0f} s")
+                time.sleep(0.01)
+        except CallTimeout as error:
+            raise DeftError(codes.PIPELINE_FAILED, str(error)) from None
+        if cancelling:
+            raise Interrupted
+        result = finished.result().result
+        if result.error_code:
+            raise DeftError(result.error_code, result.error_msg)
+        return result
+
+    def ask(self, request: Request | None) -> None:
+        """See Skills. Publishes the latched request; without one, an empty one."""
+        if request is None:
+            self._requests.publish(RewardRequest())
+            return
+        message = RewardRequest(kind=RewardRequest.REWARD if request.outcome else RewardRequest.RESET,
+                                session=request.session, episode=request.episode, attempt=request.attempt,
+                                next_episode=request.next_episode, task=self._task.name, object_set=self._object_set,
+                                reason=request.reason)
+        if request.outcome:
+            message.stop_reason = request.outcome["stop_reason"]
+            message.phases = [PhaseTime(phase=n, start=conv.stamp_msg(round(a * 1e9)), end=conv.stamp_msg(round(b * 1e9)))
+                              for n, a, b in request.outcome["phases"]]
+            self.image_after = self._picture_after(max((b for _, _, b in request.outcome["phases"]), default=0.0))
+            message.image_after = self.image_after
+            if request.look:
+                message.image_before = request.look.handle.picture
+            self._keep_pictures(message)
+        self._requests.publish(message)
+
+    def _picture_after(self, end: float) -> CompressedImage:
+        """A picture taken after `end` (s, robot clock), or the newest there is; empty without any."""
+        deadline = time.monotonic() + AFTER_IMAGE_SECONDS
+        while time.monotonic() < deadline:
+            image = self._image
+            if image is not None and conv.stamp_seconds(image.header.stamp) >= end:
+                break
+            self._image_arrived.clear()
+            self._image_arrived.wait(0.2)
+        image = self._image
+        if image is None:
+            return CompressedImage()
+        try:
+            return conv.jpeg_msg(conv.image_from_msg(image, "rgb8"), image.header)
+        except ValueError:
+            return CompressedImage()
+
+    def _keep_pictures(self, message: RewardRequest) -> None:
+        self._pictures.mkdir(exist_ok=True)
+        for name, picture in (("before", message.image_before), ("after", message.image_after)):
+            if picture.data:
+                path = self._pictures / f"episode_{message.episode:03d}_{message.attempt}_{name}.jpg"
+                path.write_bytes(bytes(picture.data))

@@ -1,0 +1,255 @@
+"""The fine-tuning loop: Algorithm 1 of the paper, with a journal, an operator and a fallible robot."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deft_cem import codes
+from deft_cem.methods import Method
+from deft_cem.reward_desk import Answer, RewardDesk
+from deft_cem.session import EpisodeState, Session
+from deft_cem.skills import Interrupted, Look, Outcome, Request, Skills
+from deft_core.errors import DeftError
+from deft_core.residual import ResidualSpace
+from deft_core.types import Array, GraspParameters
+
+MAX_ATTEMPTS = 3      # of one episode that was aborted or voided
+POLL_SECONDS = 0.2    # between looks at the cancel flag while waiting
+CAMERA_RETRY_SECONDS = 0.5
+# Codes of Observe that a person at the table can mend by putting the object right.
+SCENE_PROBLEMS = range(102, 105)
+# Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
+INFEASIBLE = (401, 402, 403, 404, 405, 410)
+
+
+@dataclass
+class Progress:
+    """Where the loop stands; `message` is one line for a person."""
+
+    state: str = "idle"
+    episode: int = 0
+    message: str = ""
+    infeasible_samples: int = 0
+
+
+def grasp_record(grasp: GraspParameters) -> dict[str, Any]:
+    """A grasp as plain values for the journal: m and rad, base frame."""
+    return {"contact": grasp.contact.tolist(), "wrist_rotation": grasp.wrist_rotation.tolist(),
+            "joint_names": list(grasp.joint_names), "joints": grasp.joints.tolist()}
+
+
+class FineTuningLoop:
+    """Runs a session to its end, or until cancelled.
+
+    Args:
+        on_progress: told whenever the state changes.
+        on_finished: told of every episode that got its final status.
+        cancelled: polled; true ends the loop after the robot holds.
+        reset_first: ask the operator to make the scene ready before the first episode.
+    """
+
+    def __init__(self, session: Session, method: Method, space: ResidualSpace, skills: Skills, desk: RewardDesk,
+                 on_progress: Callable[[Progress], None], on_finished: Callable[[EpisodeState], None],
+                 cancelled: Callable[[], bool], reset_first: bool) -> None:
+        self._session, self._method, self._space = session, method, space
+        self._skills, self._desk = skills, desk
+        self._on_progress, self._on_finished, self._cancelled = on_progress, on_finished, cancelled
+        self._reset_first = reset_first
+        self.progress = Progress()
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Go on from where the journal ends, to the last episode.
+
+        Raises:
+            Interrupted: cancelled.
+            DeftError: JOURNAL_FAILED, or a failure that waiting and repeating cannot mend.
+        """
+        first = True
+        while (episode := self._session.next_episode()) is not None:
+            self._check_cancelled()
+            state = self._session.episodes.get(episode)
+            if state is not None and state.awaiting:
+                self._await_reward(state, look=None)
+            else:
+                if first and self._reset_first:
+                    self._ask_reset(episode, "session start: make the scene ready")
+                self._episode(episode, state.attempt if state else 0)
+            first = False
+        self._tell("done", "all episodes are finished")
+
+    # -- one episode ----------------------------------------------------------------------------------
+
+    def _episode(self, episode: int, attempt: int) -> None:
+        self.progress.episode = episode
+        self._seconds = {}
+        try:
+            with self._phase("parking"):
+                self._skills.park(self._seed_of(episode))
+            with self._phase("observing"):
+                look = self._observe(episode)
+            with self._phase("predicting"):
+                xi = self._skills.predict(look, self._session.spec.task, self._seed_of(episode))
+            with self._phase("sampling"):
+                eps, redraws, refusal = self._sample(episode, xi, look)
+            self._session.record("sampled", episode=episode, attempt=attempt, xi=grasp_record(xi), eps=eps.tolist(),
+                                 redraws=redraws, look=look.summary)
+            if refusal:
+                self._finish(episode, attempt, "infeasible", reason=refusal)
+                self._ask_reset_after(episode, refusal)
+                return
+            with self._phase("executing"):
+                outcome = self._skills.execute(self._space.apply(xi, eps), look, self._session.spec.task,
+                                               self._seed_of(episode), self._phase_message)
+        except DeftError as error:
+            self._failed(episode, attempt, error)
+            return
+        self._session.record("executed", episode=episode, attempt=attempt, executed=grasp_record(outcome.executed),
+                             lift=outcome.lift, stop_reason=outcome.stop_reason,
+                             phases=[list(p) for p in outcome.phases], seconds=dict(self._seconds))
+        self._await_reward(self._session.episodes[episode], look)
+
+    def _observe(self, episode: int) -> Look:
+        """Look until there is something to see: wait for the camera, ask the operator for the object."""
+        while True:
+            self._check_cancelled()
+            try:
+                return self._skills.observe(self._session.spec.task)
+            except DeftError as error:
+                if error.code == codes.CAMERA_STALE:
+                    self._tell("waiting_camera", error.message)
+                    time.sleep(CAMERA_RETRY_SECONDS)
+                elif error.code in SCENE_PROBLEMS:
+                    self._ask_reset(episode, error.message)
+                else:
+                    raise
+                self._tell("observing", "")
+
+    def _sample(self, episode: int, xi: GraspParameters, look: Look) -> tuple[Array, int, str]:
+        """Draw until the robot can execute it: eps, how many were refused, and why when all were."""
+        scored, refusal = self._session.scored(), ""
+        for draw in range(self._method.max_draws):
+            self._check_cancelled()
+            eps = self._method.residual(episode, draw, scored)
+            try:
+                self._skills.check(self._space.apply(xi, eps), look, self._session.spec.task)
+                return eps, draw, ""
+            except DeftError as error:
+                if error.code not in INFEASIBLE:
+                    raise
+                refusal = error.message
+                self.progress.infeasible_samples += 1
+        return eps, self._method.max_draws, f"no feasible sample in {self._method.max_draws}; the last: {refusal}"
+
+    def _failed(self, episode: int, attempt: int, error: DeftError) -> None:
+        """A step failed: infeasible when it speaks of the grasp, else aborted and tried again a few times."""
+        if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED):
+            raise error
+        if error.code in INFEASIBLE or error.code // 100 in (2, 3):
+            self._finish(episode, attempt, "infeasible", reason=error.message)
+        elif attempt + 1 < MAX_ATTEMPTS:
+            self._session.record("retry", episode=episode, attempt=attempt + 1, status="aborted", reason=error.message)
+        else:
+            self._finish(episode, attempt, "aborted", reason=error.message)
+            if not any(s.status == "scored" for s in self._session.finished()[-3:]):
+                raise DeftError(codes.PIPELINE_FAILED, f"episode {episode} failed {MAX_ATTEMPTS} times: {error.message}")
+        self._ask_reset_after(episode, error.message)
+
+    # -- the operator -----------------------------------------------------------------------------------
+
+    def _await_reward(self, state: EpisodeState, look: Look | None) -> None:
+        """Ask for the score and wait as long as it takes; the answer is on disk before it counts."""
+        self.progress.episode = state.episode
+        following = state.episode + 1 if state.episode + 1 < self._session.spec.episodes else -1
+        request = Request(self._session.id, state.episode, state.attempt, following, "", state.executed, look)
+        started = time.monotonic()
+
+        def save(answer: Answer) -> None:
+            waited = {"awaiting_reward": round(time.monotonic() - started, 3)}
+            if not answer.voided:
+                self._session.record("finished", episode=state.episode, attempt=state.attempt, status="scored",
+                                     reward=answer.reward, success=answer.success, note=answer.note, seconds=waited)
+            elif state.attempt + 1 < MAX_ATTEMPTS:
+                self._session.record("retry", episode=state.episode, attempt=state.attempt + 1, status="void",
+                                     reason=answer.note)
+            else:
+                self._session.record("finished", episode=state.episode, attempt=state.attempt, status="void",
+                                     reason=answer.note, seconds=waited)
+
+        self._tell("awaiting_reward", "score the grasp, reset the scene, submit")
+        self._ask(request, score_wanted=True, save=save)
+        done = self._session.episodes[state.episode]
+        if done.status:
+            self._on_finished(done)
+        with self._phase("refitting"):
+            self._method.spread(state.episode + 1, self._session.scored())
+
+    def _ask_reset_after(self, episode: int, reason: str) -> None:
+        """After an episode without a score the scene has to change, or the next would fail alike."""
+        following = self._session.next_episode()
+        if following is not None:
+            self._ask_reset(following, f"episode {episode}: {reason}")
+
+    def _ask_reset(self, episode: int, reason: str) -> None:
+        self._tell("awaiting_reward", reason)
+        self._ask(Request(self._session.id, episode, 0, episode, reason, None, None), score_wanted=False,
+                  save=lambda _: None)
+
+    def _ask(self, request: Request, score_wanted: bool, save: Callable[[Answer], None]) -> None:
+        self._desk.open(request.session, request.episode, score_wanted, save)
+        self._skills.ask(request)
+        try:
+            while self._desk.wait(POLL_SECONDS) is None:
+                self._check_cancelled()
+        finally:
+            self._skills.ask(None)
+            self._desk.close()
+
+    # -- bookkeeping --------------------------------------------------------------------------------------
+
+    def _finish(self, episode: int, attempt: int, status: str, reason: str) -> None:
+        self._session.record("finished", episode=episode, attempt=attempt, status=status, reason=reason,
+                             seconds=dict(self._seconds))
+        self._on_finished(self._session.episodes[episode])
+
+    def _seed_of(self, episode: int) -> int:
+        """A seed for planners and priors, by session seed and episode."""
+        return int(np.random.SeedSequence([self._session.spec.seed, episode, 1]).generate_state(1)[0])
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        """Announce a phase and measure its wall seconds."""
+        self._tell(name, "")
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = round(self._seconds.get(name, 0.0) + time.monotonic() - started, 3)
+
+    def _phase_message(self, phase: str) -> None:
+        self._tell("executing", phase)
+
+    def _tell(self, state: str, message: str) -> None:
+        self.progress.state, self.progress.message = state, message
+        self._on_progress(self.progress)
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled():
+            raise Interrupted
+
+
+def seconds_left(session: Session, elapsed: float, done_here: int) -> float:
+    """Estimate of the wall seconds left, NaN before the first episode is finished here."""
+    left = session.spec.episodes - len(session.finished())
+    return left * elapsed / done_here if done_here else math.nan
+
+
+__all__ = ["FineTuningLoop", "Outcome", "Progress", "grasp_record", "seconds_left"]

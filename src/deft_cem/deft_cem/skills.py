@@ -1,0 +1,79 @@
+"""What the fine-tuning loop needs of the rest of the graph, and the values that cross."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from deft_core.types import GraspParameters
+
+
+@dataclass(frozen=True)
+class Look:
+    """An observation. `handle` is passed back unread; `summary` goes into the journal."""
+
+    handle: Any
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the robot did.
+
+    Attributes:
+        executed: the grasp after clearance from the table.
+        lift: m, by how much it was raised.
+        stop_reason: "" or why it ended early.
+        phases: (name, start, end), s of robot clock.
+    """
+
+    executed: GraspParameters
+    lift: float
+    stop_reason: str
+    phases: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the operator is asked for. `outcome` None: only reset the scene for `episode`."""
+
+    session: str
+    episode: int
+    attempt: int
+    next_episode: int
+    reason: str
+    outcome: dict[str, Any] | None
+    look: Look | None
+
+
+class Interrupted(Exception):
+    """The session was cancelled while a skill was under way."""
+
+
+class Skills(Protocol):
+    """The graph as the loop sees it. Failures are DeftErrors with the interfaces' codes; waits end with Interrupted."""
+
+    def observe(self, task: str) -> Look:
+        """A fresh look at the scene."""
+        ...
+
+    def predict(self, look: Look, task: str, seed: int) -> GraspParameters:
+        """The prior xi, retargeted to the hand."""
+        ...
+
+    def check(self, grasp: GraspParameters, look: Look, task: str) -> None:
+        """Return when the grasp can be executed, else raise DeftError."""
+        ...
+
+    def execute(self, grasp: GraspParameters, look: Look, task: str, seed: int, on_phase: Callable[[str], None]) -> Outcome:
+        """Execute and park."""
+        ...
+
+    def park(self, seed: int) -> None:
+        """Open the hand and park the arm."""
+        ...
+
+    def ask(self, request: Request | None) -> None:
+        """Show the operator a request, or none."""
+        ...

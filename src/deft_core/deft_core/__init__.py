@@ -1,0 +1,1 @@
+"""Shared value types, configuration loading, QoS profiles and message conversions of DEFT."""

@@ -1,0 +1,190 @@
+"""What hands, robots and tasks are: the parts of their YAML that more than one package reads.
+
+Sections that only one package understands (`retarget`, `sim`) are carried along unread and are
+validated by their owner.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from scipy.spatial.transform import Rotation
+
+from deft_core import config
+from deft_core.config import Config
+from deft_core.types import Intrinsics, Pose
+
+Vector3 = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class FrameConfig(Config):
+    """A fixed frame: xyz in metres, rpy in radians (URDF convention), in its parent."""
+
+    xyz: Vector3
+    rpy: Vector3
+
+    def pose(self) -> Pose:
+        return Pose.from_xyz_rpy(self.xyz, self.rpy)
+
+
+class HandConfig(Config):
+    """A robot hand (`hands/*.yaml`)."""
+
+    name: str
+    urdf: str = Field(description="path of the URDF; {example_robot_data} stands for that package's folder")
+    base_link: str = Field(description="root link of the hand's URDF")
+    joint_names: tuple[str, ...] = Field(description="actuated joints, URDF names, in command order")
+    lower: tuple[float, ...] = Field(description="lower joint limits, rad")
+    upper: tuple[float, ...] = Field(description="upper joint limits, rad")
+    velocity_limit: Positive = Field(description="rad/s, for every joint")
+    grasp_frame: FrameConfig = Field(description="grasp frame (x to the fingers, z out of the palm) in base_link")
+    grasp_centre: Vector3 = Field(description="point between palm and fingers that goes to the contact, grasp frame, m")
+    open_pose: tuple[float, ...] = Field(description="rad, hand open enough to approach an object")
+    squeeze: tuple[float, ...] = Field(description="rad added to every joint after closing, to build up force")
+    retarget: dict[str, Any] = Field(description="read by deft_retarget")
+    sim: dict[str, Any] = Field(description="read by deft_sim")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HandConfig:
+        n = len(self.joint_names)
+        for key in ("lower", "upper", "open_pose", "squeeze"):
+            if len(getattr(self, key)) != n:
+                raise ValueError(f"{key} has {len(getattr(self, key))} numbers, joint_names has {n}")
+        if len(set(self.joint_names)) != n:
+            raise ValueError("joint_names has duplicates")
+        for name, lo, q, hi in zip(self.joint_names, self.lower, self.open_pose, self.upper, strict=True):
+            if not lo <= q <= hi:
+                raise ValueError(f"open_pose of {name} is {q}, outside [{lo}, {hi}]")
+        return self
+
+    def wrist_to_hand_base(self, contact: np.ndarray, rotation: Rotation) -> Pose:
+        """Pose of the hand's base link in the base frame for a grasp.
+
+        Args:
+            contact: (3,) m, base frame, where the grasp centre goes.
+            rotation: grasp frame in the base frame.
+        """
+        palm = Pose(np.asarray(contact) - rotation.apply(self.grasp_centre), rotation)
+        return palm @ self.grasp_frame.pose().inverse()
+
+
+class CameraConfig(Config):
+    """The RGB-D camera: its topics and its calibrated place in the base frame."""
+
+    namespace: str = "/camera/camera"
+    frame: str = "camera_color_optical_frame"
+    optical_in_base: FrameConfig = Field(description="calibration: colour optical frame in the robot's base frame")
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    fx: Positive
+    fy: Positive
+    cx: float
+    cy: float
+
+    def intrinsics(self) -> Intrinsics:
+        return Intrinsics(self.width, self.height, self.fx, self.fy, self.cx, self.cy)
+
+
+class BoxConfig(Config):
+    """A box in the base frame, metres."""
+
+    lower: Vector3
+    upper: Vector3
+
+
+class RobotConfig(Config):
+    """An arm, its camera and how the hand is mounted (`robots/*.yaml`)."""
+
+    name: str
+    urdf: str
+    srdf: str = ""
+    base_frame: str = "base_link"
+    flange_link: str = Field(description="link that carries the hand")
+    joint_names: tuple[str, ...]
+    velocity_limits: tuple[Positive, ...] = Field(description="rad/s, what we allow, not what the arm can do")
+    acceleration_limits: tuple[Positive, ...] = Field(description="rad/s^2")
+    park: tuple[float, ...] = Field(description="rad, out of the camera's view of the table")
+    ready: tuple[float, ...] = Field(description="rad, nominal posture that inverse kinematics pulls to")
+    hand_mount: FrameConfig = Field(description="hand base_link in flange_link")
+    arm_command_topic: str
+    hand_command_topic: str
+    joint_states_topic: str = "/joint_states"
+    workspace: BoxConfig = Field(description="where the hand's grasp frame may be")
+    object_region: BoxConfig = Field(description="where objects may stand; what is seen elsewhere is not an object")
+    table_height: float = Field(description="z of the table's top in the base frame, m")
+    camera: CameraConfig
+    sim: dict[str, Any] = Field(default_factory=dict, description="read by deft_sim")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RobotConfig:
+        n = len(self.joint_names)
+        for key in ("velocity_limits", "acceleration_limits", "park", "ready"):
+            if len(getattr(self, key)) != n:
+                raise ValueError(f"{key} has {len(getattr(self, key))} numbers, joint_names has {n}")
+        return self
+
+
+class Waypoint(Config):
+    """One pose of the post-grasp trajectory, relative to the executed grasp pose.
+
+    `xyz` is along the base frame's axes from the grasp position; `rotvec` turns the hand about the
+    grasp centre, as a rotation vector in base-frame axes.
+    """
+
+    t: NonNegative = Field(description="seconds after the hand has closed")
+    xyz: Vector3 = (0.0, 0.0, 0.0)
+    rotvec: Vector3 = (0.0, 0.0, 0.0)
+
+
+class TaskConfig(Config):
+    """A task (`tasks/*.yaml`)."""
+
+    name: str
+    text: str = Field(description="what the text encoder is given")
+    trajectory: tuple[Waypoint, ...] = Field(description="post-grasp trajectory tau (paper section 1.2)")
+    hold_seconds: NonNegative = 1.0
+    release: Literal["place_back", "open"] = Field(
+        description="place_back: run the trajectory backwards, then open; open: open where the trajectory ends")
+    heuristic_wrist: str = Field(description="named wrist orientation of the heuristic prior, or 'random'")
+    operator_hint: str = Field(description="what the operator is told to look at when scoring")
+    sim: dict[str, Any] = Field(default_factory=dict, description="read by deft_sim")
+
+    @model_validator(mode="after")
+    def _increasing(self) -> TaskConfig:
+        times = [w.t for w in self.trajectory]
+        if len(times) < 2 or times[0] != 0.0 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+            raise ValueError("trajectory needs at least two waypoints, t = 0 first, then strictly increasing")
+        return self
+
+
+def resolve_model(path: str) -> Path:
+    """The file behind a URDF or SRDF entry.
+
+    Raises:
+        config.ConfigError: the file or the package that it stands in is missing.
+    """
+    if "{example_robot_data}" in path:
+        path = path.replace("{example_robot_data}", str(example_robot_data_root() / "example-robot-data"))
+    resolved = Path(path).expanduser()
+    if not resolved.is_file():
+        raise config.ConfigError(f"robot model '{resolved}' does not exist; `pip install example-robot-data`, "
+                                 "or correct the path in the hand's or robot's YAML")
+    return resolved
+
+
+def example_robot_data_root() -> Path:
+    """The folder that `package://example-robot-data/` is relative to (its parent)."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("cmeel_pth") or importlib.util.find_spec("numpy")
+    assert spec and spec.origin
+    for parent in Path(spec.origin).parents:
+        root = parent / "cmeel.prefix" / "share"
+        if (root / "example-robot-data").is_dir():
+            return root
+    raise config.ConfigError("the package example-robot-data is not installed: `pip install example-robot-data`")

@@ -1,0 +1,21 @@
+"""The one error type that crosses package borders: a number for machines, a sentence for people."""
+
+from __future__ import annotations
+
+
+class DeftError(Exception):
+    """A failure with the `error_code` that the interface documents and a message that names the fix.
+
+    Args:
+        code: value of an error constant of a `deft_msgs` interface, e.g. `CheckGrasp.UNREACHABLE`.
+        message: what happened and what to do, one or two sentences.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class ConfigError(ValueError):
+    """A configuration file or name is wrong; the message names file, key and the valid choices."""

@@ -1,0 +1,141 @@
+"""Between messages and value types. Images are numpy views of the message; no cv_bridge needed."""
+
+from __future__ import annotations
+
+import array
+from typing import Any
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from geometry_msgs.msg import Pose as PoseMsg
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from deft_core.types import Array, GraspParameters, Intrinsics, Pose
+from deft_msgs.msg import GraspParameters as GraspMsg
+from deft_msgs.msg import Residual as ResidualMsg
+
+ENCODINGS: dict[str, tuple[Any, int]] = {
+    "rgb8": (np.uint8, 3), "mono8": (np.uint8, 1), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1)}
+
+
+def image_to_msg(image: NDArray[Any], encoding: str, header: Header) -> Image:
+    """A (h, w[, 3]) array as sensor_msgs/Image. Raises ValueError when array and encoding disagree."""
+    dtype, channels = ENCODINGS[encoding]
+    if image.dtype != dtype or image.shape[2:] != ((channels,) if channels > 1 else ()):
+        raise ValueError(f"an image of {image.dtype} {image.shape} is not {encoding}")
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(image).tobytes())
+    return Image(header=header, height=image.shape[0], width=image.shape[1], encoding=encoding, is_bigendian=0,
+                 step=image.shape[1] * channels * np.dtype(dtype).itemsize, data=data)
+
+
+def image_from_msg(msg: Image, encoding: str) -> NDArray[Any]:
+    """sensor_msgs/Image as a (h, w[, 3]) array.
+
+    Raises:
+        ValueError: another encoding than asked for, or sizes that do not fit together.
+    """
+    dtype, channels = ENCODINGS[encoding]
+    if msg.encoding != encoding:
+        raise ValueError(f"image encoding is '{msg.encoding}', needed '{encoding}'")
+    itemsize = np.dtype(dtype).itemsize
+    row = msg.width * channels * itemsize
+    if msg.step < row or len(msg.data) < msg.step * msg.height or not msg.width or not msg.height:
+        raise ValueError(f"image of {msg.width}x{msg.height}, step {msg.step} carries {len(msg.data)} bytes")
+    rows = np.frombuffer(msg.data, np.uint8)[:msg.step * msg.height].reshape(msg.height, msg.step)[:, :row]
+    pixels = np.ascontiguousarray(rows).view(np.dtype(dtype).newbyteorder(">" if msg.is_bigendian else "<"))
+    return pixels.astype(dtype, copy=False).reshape((msg.height, msg.width, channels)[:3 if channels > 1 else 2])
+
+
+def jpeg_msg(rgb: NDArray[np.uint8], header: Header) -> CompressedImage:
+    """An (h, w, 3) rgb image as JPEG."""
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    if not ok:
+        raise ValueError("JPEG encoding failed")
+    return CompressedImage(header=header, format="jpeg", data=data.tobytes())
+
+
+def intrinsics_to_msg(k: Intrinsics, header: Header) -> CameraInfo:
+    return CameraInfo(header=header, width=k.width, height=k.height, distortion_model="plumb_bob", d=[0.0] * 5,
+                      k=[k.fx, 0.0, k.cx, 0.0, k.fy, k.cy, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
+                      p=[k.fx, 0.0, k.cx, 0.0, 0.0, k.fy, k.cy, 0.0, 0.0, 0.0, 1.0, 0.0])
+
+
+def intrinsics_from_msg(msg: CameraInfo) -> Intrinsics:
+    """Raises ValueError for intrinsics that cannot be used (zero or non-finite focal length, zero size)."""
+    fx, fy, cx, cy = msg.k[0], msg.k[4], msg.k[2], msg.k[5]
+    if not np.isfinite([fx, fy, cx, cy]).all() or fx <= 0 or fy <= 0 or not msg.width or not msg.height:
+        raise ValueError(f"camera_info has unusable intrinsics fx={fx} fy={fy} size={msg.width}x{msg.height}; "
+                         "is the camera calibrated?")
+    if np.any(np.abs(np.asarray(msg.d)) > 1e-9):
+        raise ValueError("camera_info carries lens distortion, which this version does not undo; "
+                         "use rectified images (RealSense aligned depth and colour report none)")
+    return Intrinsics(msg.width, msg.height, fx, fy, cx, cy)
+
+
+def point_msg(p: Array) -> Point:
+    return Point(x=float(p[0]), y=float(p[1]), z=float(p[2]))
+
+
+def vector_msg(v: Array) -> Vector3:
+    return Vector3(x=float(v[0]), y=float(v[1]), z=float(v[2]))
+
+
+def xyz(msg: Point | Vector3) -> Array:
+    return np.array([msg.x, msg.y, msg.z])
+
+
+def quaternion_msg(rotation: Rotation) -> Quaternion:
+    x, y, z, w = rotation.as_quat().tolist()
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
+def rotation_from_msg(msg: Quaternion) -> Rotation:
+    """Raises ValueError for a zero or non-finite quaternion."""
+    q = np.array([msg.x, msg.y, msg.z, msg.w])
+    if not np.isfinite(q).all() or np.linalg.norm(q) < 1e-6:
+        raise ValueError(f"not a rotation: quaternion xyzw {q.tolist()}")
+    return Rotation.from_quat(q)
+
+
+def pose_msg(pose: Pose) -> PoseMsg:
+    return PoseMsg(position=point_msg(pose.position), orientation=quaternion_msg(pose.rotation))
+
+
+def pose_from_msg(msg: PoseMsg) -> Pose:
+    return Pose(xyz(msg.position), rotation_from_msg(msg.orientation))
+
+
+def grasp_to_msg(grasp: GraspParameters) -> GraspMsg:
+    return GraspMsg(header=Header(frame_id=grasp.frame), hand=grasp.hand, contact=point_msg(grasp.contact),
+                    wrist_rotation=vector_msg(grasp.wrist_rotation), joint_names=list(grasp.joint_names),
+                    joint_positions=grasp.joints.tolist())
+
+
+def grasp_from_msg(msg: GraspMsg) -> GraspParameters:
+    """Raises ValueError when names and positions differ in number."""
+    if len(msg.joint_names) != len(msg.joint_positions):
+        raise ValueError(f"{len(msg.joint_names)} joint names, {len(msg.joint_positions)} positions")
+    return GraspParameters(xyz(msg.contact), xyz(msg.wrist_rotation), tuple(msg.joint_names),
+                           np.array(msg.joint_positions, float), msg.hand, msg.header.frame_id)
+
+
+def residual_to_msg(names: tuple[str, ...], values: Array) -> ResidualMsg:
+    return ResidualMsg(names=list(names), values=np.asarray(values, float).tolist())
+
+
+def stamp_seconds(stamp: Time) -> float:
+    return float(stamp.sec) + 1e-9 * stamp.nanosec
+
+
+def stamp_msg(nanoseconds: int) -> Time:
+    return Time(sec=int(nanoseconds // 10**9), nanosec=int(nanoseconds % 10**9))
+
+
+def stamp_nanoseconds(stamp: Time) -> int:
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

@@ -1,0 +1,98 @@
+"""Plumbing that every node needs: described parameters, blocking calls from worker threads, main()."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.client import Client
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+
+from deft_core.config import find, load
+from deft_core.descriptions import HandConfig, RobotConfig
+
+
+def declare(node: Node, name: str, default: Any, description: str, read_only: bool = True) -> Any:
+    """Declare a parameter with its description and return its value."""
+    descriptor = ParameterDescriptor(description=description, read_only=read_only)
+    return node.declare_parameter(name, default, descriptor).value
+
+
+def default_config_dir() -> Path:
+    """The configuration that deft_bringup installs."""
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("deft_bringup")) / "config"
+
+
+def declare_config_dir(node: Node) -> Path:
+    """The folder that holds tasks/, hands/ and robots/, from the parameter `config_dir`."""
+    value = declare(node, "config_dir", "", "folder with tasks/, hands/ and robots/; empty: deft_bringup's")
+    return Path(value) if value else default_config_dir()
+
+
+def declare_robot(node: Node, config_dir: Path) -> RobotConfig:
+    """The robot that the parameter `robot` names. Raises ConfigError."""
+    name = declare(node, "robot", "xarm7_sim", "name of a file in robots/, without .yaml")
+    return load(RobotConfig, find(config_dir, "robots", name))
+
+
+def declare_hand(node: Node, config_dir: Path) -> HandConfig:
+    """The hand that the parameter `hand` names. Raises ConfigError."""
+    name = declare(node, "hand", "allegro_right", "name of a file in hands/, without .yaml")
+    return load(HandConfig, find(config_dir, "hands", name))
+
+
+class CallTimeout(Exception):
+    """A service did not answer in time; the message names it."""
+
+
+def call(client: Client, request: Any, timeout: float, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    """Call a service from a worker thread and wait for the answer.
+
+    Args:
+        timeout: seconds for the server to appear and answer.
+        cancelled: polled while waiting; true ends the wait.
+
+    Raises:
+        CallTimeout: no server, no answer, or cancelled.
+    """
+    future = client.call_async(request)
+    wait(future, timeout, cancelled, f"service {client.srv_name}")
+    return future.result()
+
+
+def wait(future: Any, timeout: float, cancelled: Callable[[], bool], what: str) -> None:
+    """Block the calling worker thread until an rclpy future is done. Raises CallTimeout."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    waited = 0.0
+    while not done.wait(0.05):
+        waited += 0.05
+        if cancelled():
+            raise CallTimeout(f"{what}: cancelled while waiting")
+        if waited > timeout:
+            raise CallTimeout(f"{what} gave no answer within {timeout:.0f} s; is its node running? "
+                              "(`ros2 node list`)")
+
+
+def run_node(make: Callable[[], Node], threads: int = 4) -> None:
+    """main() of a node executable: spin until SIGINT or SIGTERM, then tear down."""
+    rclpy.init()
+    node = None
+    try:
+        node = make()
+        executor = MultiThreadedExecutor(threads)
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,1 @@
+"""Grasp planning and execution behind one safety gate."""

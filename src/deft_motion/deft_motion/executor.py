@@ -1,0 +1,209 @@
+"""Runs grasp plans on a robot: move, grasp, release, park. Knows the robot only through RobotPort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from deft_core.descriptions import HandConfig, RobotConfig
+from deft_core.errors import DeftError
+from deft_core.types import Array, GraspParameters
+from deft_motion import codes
+from deft_motion.gate import RobotState
+from deft_motion.grasp_plan import GraspGoal, GraspPlan, GraspPlanner
+from deft_motion.kinematics import ArmHandModel
+from deft_motion.paths import JointPath, ramp, still, time_optimal
+from deft_motion.planner import Planner
+
+SETTLE_SECONDS = 0.25      # s of robot clock after a motion before its end is judged
+TRACKING_TOLERANCE = 0.06  # rad, an arm joint further from its command has hit something
+GOAL_TOLERANCE = 0.04      # rad, of the arm at the end of a motion
+OPEN_SECONDS = 0.4
+STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
+COLLISION_STOP = "collision"
+
+
+class Cancelled(Exception):
+    """The goal was cancelled; the robot has been told to hold."""
+
+
+class RobotPort(Protocol):
+    """The robot as the executor sees it. Commands pass the safety gate inside."""
+
+    def state(self) -> RobotState:
+        """The latest state. Raises DeftError STALE_STATE when it is old or missing."""
+        ...
+
+    def send(self, arm: JointPath | None, hand: JointPath | None) -> float:
+        """Start paths together; returns their start in s of robot clock. Raises DeftError when refused."""
+        ...
+
+    def next_state(self, after: float, timeout: float) -> RobotState | None:
+        """The next state with a stamp later than `after`; None when none comes within `timeout` s of wall time."""
+        ...
+
+    def hold(self) -> None:
+        """Stop where the robot is."""
+        ...
+
+
+@dataclass
+class Execution:
+    """What happened: phases as (name, start, end) in s of robot clock, and why it ended early, if so."""
+
+    executed: GraspParameters
+    lift: float
+    phases: list[tuple[str, float, float]] = field(default_factory=list)
+    stop_reason: str = ""
+
+
+class _TrackingLost(Exception):
+    """The arm is not where it was sent; carries the robot clock at which that was seen."""
+
+    def __init__(self, stamp: float) -> None:
+        super().__init__(f"tracking lost at {stamp}")
+        self.stamp = stamp
+
+
+class GraspExecutor:
+    """Executes one goal at a time.
+
+    Args:
+        on_phase: told the name of each phase and the progress 0..1 when it starts.
+        cancelled: polled while moving.
+    """
+
+    def __init__(self, robot: RobotConfig, hand: HandConfig, model: ArmHandModel, planner: Planner,
+                 grasp_planner: GraspPlanner, port: RobotPort) -> None:
+        self._robot, self._model, self._planner = robot, model, planner
+        self._grasps, self._port = grasp_planner, port
+        self._hand_speed = hand.velocity_limit
+        self._hand_limits = np.array(hand.lower), np.array(hand.upper)
+        self._open, self._park = np.array(hand.open_pose), np.array(robot.park)
+        self._velocity, self._acceleration = np.array(robot.velocity_limits), np.array(robot.acceleration_limits)
+
+    def execute(self, goal: GraspGoal, seed: int, on_phase: Callable[[str, float], None],
+                cancelled: Callable[[], bool]) -> Execution:
+        """Move to the pregrasp, grasp, follow tau, hold, release, park.
+
+        A collision on the way ends the grasp early and is reported in `stop_reason`; the robot still
+        opens, backs out and parks.
+
+        Raises:
+            DeftError: nothing was touched (planning codes), or the robot failed (EXECUTION_FAILED, STALE_STATE).
+            Cancelled: it holds where it was.
+        """
+        plan = self._grasps.plan(goal)
+        done = Execution(plan.executed, plan.lift)
+        on_phase("move", 0.0)
+        start = self._port.state().arm
+        path = self._planner.plan(start, plan.pregrasp, self._open, seed)
+        try:
+            self._run(path, self._hand_to_open(path.duration), (("move", 0.0, path.duration),), done, cancelled)
+        except _TrackingLost:
+            raise DeftError(codes.EXECUTION_FAILED, "the arm did not follow on the way to the pregrasp; is it in "
+                            "collision, or its controller stopped?") from None
+        try:
+            on_phase("grasp", 0.3)
+            reached = self._grasp(plan, done, cancelled)
+            on_phase("release", 0.7)
+            self._release(plan, reached, goal.task.release, done, cancelled)
+            on_phase("park", 0.85)
+            self._model.set_object(None, None)  # it is no longer where it was seen
+            self.park(seed, cancelled, done)
+        except DeftError as error:
+            if error.code in (codes.STOPPED, codes.STALE_STATE):
+                raise
+            raise DeftError(codes.EXECUTION_FAILED, f"after the grasp had begun: {error.message}") from None
+        return done
+
+    def park(self, seed: int, cancelled: Callable[[], bool], done: Execution | None = None) -> None:
+        """Open the hand and bring the arm to its park pose. Raises DeftError or Cancelled."""
+        state = self._port.state()
+        if np.abs(state.arm - self._park).max() < GOAL_TOLERANCE / 2 and np.abs(state.hand - self._open).max() < 0.1:
+            return
+        path = self._planner.plan(state.arm, self._park, self._open, seed)
+        try:
+            self._run(path, self._hand_to_open(path.duration), (("park", 0.0, path.duration),), done, cancelled)
+        except _TrackingLost:
+            raise DeftError(codes.EXECUTION_FAILED, "the arm did not follow on the way to its park pose; clear it by "
+                            "hand, then run again") from None
+
+    def _hand_to_open(self, duration: float) -> JointPath:
+        """To the open pose while the arm moves for `duration`, s."""
+        return self._opening(max(duration - 0.05, OPEN_SECONDS)).then(still(self._open, 0.05))
+
+    def _opening(self, duration: float) -> JointPath:
+        """From where the hand is to its open pose; what it holds may press a joint past its limit."""
+        return ramp(np.clip(self._port.state().hand, *self._hand_limits), self._open, duration, self._hand_speed)
+
+    def _grasp(self, plan: GraspPlan, done: Execution, cancelled: Callable[[], bool]) -> float:
+        """Approach to hold; returns how far into plan.arm (s) the arm came."""
+        try:
+            self._run(plan.arm, plan.hand, plan.phases, done, cancelled)
+            return plan.arm.duration
+        except _TrackingLost as lost:
+            done.stop_reason = COLLISION_STOP
+            self._port.hold()
+            start = done.phases[-len(plan.phases)][1]
+            reached = float(np.clip(lost.stamp - start, 0.0, plan.arm.duration))
+            done.phases[:] = [(n, a, min(b, lost.stamp)) for n, a, b in done.phases if a < lost.stamp]
+            return reached
+
+    def _release(self, plan: GraspPlan, reached: float, how: str, done: Execution,
+                 cancelled: Callable[[], bool]) -> None:
+        """Bring the object back down (or not), open, back out: the way in, backwards."""
+        grasped = plan.phases[0][2]
+        way_in = plan.arm.until(max(reached, 0.04))
+        came = way_in.positions[way_in.times >= grasped][::-1] if reached > grasped else way_in.positions[-1:]
+        approach = plan.arm.until(min(reached, grasped)).positions[::-1]
+        try:
+            if how == "place_back" and len(came) > 1:
+                back = self._timed(came)
+                self._run(back, None, (("place", 0.0, back.duration),), done, cancelled)
+            opening = self._opening(OPEN_SECONDS)
+            self._run(None, opening, (("release", 0.0, opening.duration),), done, cancelled)
+            out = self._timed(approach if how == "place_back" else np.vstack([came, approach]))
+            self._run(out, None, (("retreat", 0.0, out.duration),), done, cancelled)
+        except _TrackingLost:
+            self._port.hold()
+            done.stop_reason = done.stop_reason or COLLISION_STOP
+
+    def _timed(self, positions: Array) -> JointPath:
+        """A path from where the arm is along positions (k, n_arm), as fast as allowed."""
+        here = self._port.state().arm
+        nearest = int(np.argmin(np.abs(positions - here).max(axis=1)))
+        return time_optimal(np.vstack([here, positions[nearest:]]), self._velocity, self._acceleration)
+
+    def _run(self, arm: JointPath | None, hand: JointPath | None, phases: tuple[tuple[str, float, float], ...],
+             done: Execution | None, cancelled: Callable[[], bool]) -> None:
+        """Send paths and watch them to their end, on the robot's clock.
+
+        Raises:
+            _TrackingLost: the arm is off its path, or not at its end.
+            Cancelled, DeftError.
+        """
+        start = self._port.send(arm, hand)
+        if done is not None:
+            done.phases += [(name, start + a, start + b) for name, a, b in phases]
+        end = start + max(p.duration for p in (arm, hand) if p is not None) + SETTLE_SECONDS
+        stamp, off = 0.0, 0
+        while stamp < end:
+            state = self._port.next_state(stamp, STALL_SECONDS)
+            if cancelled():
+                self._port.hold()
+                raise Cancelled
+            if state is None:
+                self._port.hold()
+                raise DeftError(codes.STALE_STATE, f"joint states stopped for {STALL_SECONDS:.0f} s during a motion")
+            stamp = state.stamp
+            if arm is not None:
+                error = float(np.abs(arm.at(stamp - start) - state.arm).max())
+                off = off + 1 if error > TRACKING_TOLERANCE else 0
+                if off >= 2:
+                    raise _TrackingLost(stamp)
+        if arm is not None and np.abs(arm.positions[-1] - state.arm).max() > GOAL_TOLERANCE:
+            raise _TrackingLost(stamp)

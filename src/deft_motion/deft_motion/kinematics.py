@@ -1,0 +1,209 @@
+"""Arm and hand in Pinocchio and coal: forward and inverse kinematics, collisions, clearance.
+
+The configuration is the arm's joints (n_arm,) followed by the hand's (n_hand,), rad. Poses are of the
+grasp frame in the base frame, metres.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import coal
+import numpy as np
+import pinocchio as pin
+from scipy.spatial.transform import Rotation
+
+from deft_core.descriptions import HandConfig, RobotConfig, example_robot_data_root, resolve_model
+from deft_core.types import Array, Pose
+
+POSITION_TOLERANCE = 2e-4  # m
+ROTATION_TOLERANCE = 2e-3  # rad
+DAMPING = 0.03
+MAX_ITERATIONS = 80
+NULL_SPACE_GAIN = 0.05
+IK_LIMIT_MARGIN = 0.05  # rad, kept from the joint limits, for splines between solutions
+CIRCLE_LIMIT = np.pi  # rad, joints that turn more than once are used within half a turn
+OBJECT_MARGIN = 0.01  # m, the observed box is grown by this
+
+
+def _se3(pose: Pose) -> pin.SE3:
+    return pin.SE3(pose.rotation.as_matrix(), np.asarray(pose.position, float))
+
+
+class ArmHandModel:
+    """Kinematics and collision geometry of a robot with its hand."""
+
+    def __init__(self, robot: RobotConfig, hand: HandConfig) -> None:
+        self.robot, self.hand = robot, hand
+        self.n_arm, self.n_hand = len(robot.joint_names), len(hand.joint_names)
+        package_dirs = [str(example_robot_data_root())]
+        models = [(str(resolve_model(path)), kind) for path, kind in ((robot.urdf, "arm"), (hand.urdf, "hand"))]
+        (arm, arm_geometry), (fingers, hand_geometry) = (self._load(path, package_dirs) for path, _ in models)
+        flange = arm.getFrameId(robot.flange_link)
+        self.model, self.geometry = pin.appendModel(arm, fingers, arm_geometry, hand_geometry, flange,
+                                                    _se3(robot.hand_mount.pose()))
+        self.data = self.model.createData()
+        self._base_frame = self.model.getFrameId(hand.base_link)
+        self._grasp_in_base = _se3(hand.grasp_frame.pose())
+        self._index = np.array([self.model.joints[self.model.getJointId(n)].idx_q
+                                for n in (*robot.joint_names, *hand.joint_names)])
+        lower, upper = self.model.lowerPositionLimit[self._index], self.model.upperPositionLimit[self._index]
+        self.lower = np.maximum(lower, np.concatenate([np.full(self.n_arm, -CIRCLE_LIMIT), hand.lower]))
+        self.upper = np.minimum(upper, np.concatenate([np.full(self.n_arm, CIRCLE_LIMIT), hand.upper]))
+        self._setup_collisions()
+
+    @staticmethod
+    def _load(path: str, package_dirs: list[str]) -> tuple[pin.Model, pin.GeometryModel]:
+        model = pin.buildModelFromUrdf(path)
+        with warnings.catch_warnings():  # about an overload that is not the one meant
+            warnings.simplefilter("ignore")
+            geometry = pin.buildGeomFromUrdf(model, path, pin.GeometryType.COLLISION, package_dirs)
+        for item in geometry.geometryObjects:
+            if isinstance(item.geometry, coal.BVHModelBase):
+                item.geometry.buildConvexRepresentation(False)
+                item.geometry = item.geometry.convex
+        return model, geometry
+
+    def _setup_collisions(self) -> None:
+        """Pairs: robot against itself (not neighbours), the table plane, and the object's box."""
+        g = self.geometry
+        table = coal.Halfspace(np.array([0.0, 0.0, 1.0]), 0.0)
+        self._table = g.addGeometryObject(pin.GeometryObject(
+            "table", 0, pin.SE3(np.eye(3), np.array([0, 0, self.robot.table_height])), table))
+        self._object = g.addGeometryObject(pin.GeometryObject("object", 0, pin.SE3.Identity(), coal.Box(1e-3, 1e-3, 1e-3)))
+        palm_joint = g.geometryObjects[g.getGeometryId(self.hand.base_link + "_0")].parentJoint
+        arm_joints = [self.model.getJointId(n) for n in self.robot.joint_names]
+        robot = [i for i, o in enumerate(g.geometryObjects) if i not in (self._table, self._object)]
+        joint = {i: g.geometryObjects[i].parentJoint for i in robot}
+        is_hand = {i: joint[i] > arm_joints[-1] or (joint[i] == palm_joint and "link7" not in g.geometryObjects[i].name)
+                   for i in robot}
+        rank = {i: (len(arm_joints) if is_hand[i] else (arm_joints.index(joint[i]) if joint[i] in arm_joints else -1))
+                for i in robot}
+        for a in robot:
+            for b in robot:
+                if a < b and not (is_hand[a] and is_hand[b]) and abs(rank[a] - rank[b]) > 2:
+                    g.addCollisionPair(pin.CollisionPair(a, b))
+        self._self_pairs = len(g.collisionPairs)
+        moving = [i for i in robot if rank[i] >= 2]  # base and shoulder stand on the table
+        for i in moving:
+            g.addCollisionPair(pin.CollisionPair(i, self._table))
+        self._object_pairs = []
+        for i in moving:
+            self._object_pairs.append(len(g.collisionPairs))
+            g.addCollisionPair(pin.CollisionPair(i, self._object))
+        self._outer = [i for i in robot if rank[i] >= len(arm_joints) - 3]  # forearm, wrist and hand
+        self.geometry_data = pin.GeometryData(g)
+        self.set_object(None, None)
+
+    def full(self, arm: Array, hand: Array) -> Array:
+        """Pinocchio's configuration vector from arm (n_arm,) and hand (n_hand,) joints."""
+        q = pin.neutral(self.model)
+        q[self._index] = np.concatenate([arm, hand])
+        return q
+
+    # -- kinematics -------------------------------------------------------------------------------
+
+    def grasp_pose(self, arm: Array) -> Pose:
+        """The grasp frame in the base frame for arm joints (n_arm,)."""
+        q = self.full(arm, np.asarray(self.hand.open_pose))
+        pin.forwardKinematics(self.model, self.data, q)
+        m = pin.updateFramePlacement(self.model, self.data, self._base_frame) * self._grasp_in_base
+        return Pose(m.translation.copy(), Rotation.from_matrix(m.rotation))
+
+    def palm_target(self, contact: Array, rotation: Rotation) -> Pose:
+        """The grasp frame's pose that brings the hand's grasp centre to `contact`."""
+        return Pose(np.asarray(contact) - rotation.apply(self.hand.grasp_centre), rotation)
+
+    def inverse(self, target: Pose, seed: Array) -> Array | None:
+        """Arm joints (n_arm,) that reach a grasp-frame pose, by damped least squares from `seed`.
+
+        The null space pulls towards the robot's `ready` posture. None when it does not converge.
+        """
+        goal = _se3(target) * self._grasp_in_base.inverse()
+        arm, columns = np.array(seed, float), self._index[:self.n_arm]
+        hand = np.asarray(self.hand.open_pose)
+        lower, upper = self.lower[:self.n_arm] + IK_LIMIT_MARGIN, self.upper[:self.n_arm] - IK_LIMIT_MARGIN
+        ready = np.asarray(self.robot.ready)
+        for _ in range(MAX_ITERATIONS):
+            q = self.full(arm, hand)
+            pin.computeJointJacobians(self.model, self.data, q)
+            placement = pin.updateFramePlacement(self.model, self.data, self._base_frame)
+            error = pin.log6(placement.actInv(goal)).vector
+            if np.linalg.norm(error[:3]) < POSITION_TOLERANCE and np.linalg.norm(error[3:]) < ROTATION_TOLERANCE:
+                return arm
+            jacobian = pin.getFrameJacobian(self.model, self.data, self._base_frame, pin.LOCAL)[:, columns]
+            gram = np.linalg.inv(jacobian @ jacobian.T + DAMPING**2 * np.eye(6) * min(1.0, float(np.linalg.norm(error))))
+            pseudo = jacobian.T @ gram
+            step = pseudo @ error + NULL_SPACE_GAIN * (np.eye(self.n_arm) - pseudo @ jacobian) @ (ready - arm)
+            arm = np.clip(arm + np.clip(step, -0.4, 0.4), lower, upper)
+        return None
+
+    def follow(self, poses: Sequence[Pose], start: Array, max_jump: float = 0.3) -> Array | None:
+        """Arm joints (k, n_arm) along grasp-frame poses, each from the last; None when broken off or jumping."""
+        path, arm = [], start
+        for pose in poses:
+            solution = self.inverse(pose, arm)
+            if solution is None or np.abs(solution - arm).max() > max_jump:
+                return None
+            path.append(solution)
+            arm = solution
+        return np.array(path)
+
+    # -- collisions ---------------------------------------------------------------------------------
+
+    def set_table(self, height: float) -> None:
+        """Height of the table plane in the base frame, m."""
+        self.geometry.geometryObjects[self._table].placement = pin.SE3(np.eye(3), np.array([0, 0, height]))
+        self._refresh_broad_phase()
+
+    def set_object(self, centre: Array | None, extent: Array | None) -> None:
+        """The observed box of the object (m, base frame) as an obstacle, or None for no object."""
+        known = centre is not None and extent is not None
+        for k in self._object_pairs:
+            self.geometry_data.activeCollisionPairs[k] = known
+        if known:
+            item = self.geometry.geometryObjects[self._object]
+            item.geometry = coal.Box(*(np.asarray(extent, float) + 2 * OBJECT_MARGIN))
+            item.placement = pin.SE3(np.eye(3), np.asarray(centre, float))
+        self._refresh_broad_phase()
+
+    def _refresh_broad_phase(self) -> None:
+        """The broad phase copies shapes and active pairs, so it is made anew when they change."""
+        self._broad_phase = pin.BroadPhaseManager_DynamicAABBTreeCollisionManager(
+            self.model, self.geometry, self.geometry_data)
+
+    def colliding(self, arm: Array, hand: Array) -> str:
+        """Names of the first two things that touch ("" when nothing does)."""
+        q = self.full(arm, hand)
+        if not pin.computeCollisions(self.model, self.data, self._broad_phase, q, True):
+            return ""
+        pin.computeCollisions(self.model, self.data, self.geometry, self.geometry_data, q, True)
+        for k, pair in enumerate(self.geometry.collisionPairs):
+            if self.geometry_data.activeCollisionPairs[k] and self.geometry_data.collisionResults[k].isCollision():
+                items = self.geometry.geometryObjects
+                return f"{items[pair.first].name} and {items[pair.second].name}"
+        return "parts of the robot"
+
+    def blocked(self, arm: Array, hand: Array) -> bool:
+        """True where a plan may not pass: something touches, or the palm is outside the workspace."""
+        palm = self.grasp_pose(arm).position
+        workspace = self.robot.workspace
+        inside = bool((palm >= workspace.lower).all() and (palm <= workspace.upper).all())
+        return not inside or bool(self.colliding(arm, hand))
+
+    def clearance(self, arm: Array, hand: Array) -> float:
+        """m, signed distance of the lowest point of forearm, wrist and hand from the table plane."""
+        q = self.full(arm, hand)
+        pin.updateGeometryPlacements(self.model, self.data, self.geometry, self.geometry_data, q)
+        table = self.geometry.geometryObjects[self._table]
+        at_table, height = coal.Transform3s(), table.placement.translation[2]
+        at_table.setTranslation(np.array([0.0, 0.0, height]))
+        lowest = np.inf
+        for i in self._outer:
+            m = self.geometry_data.oMg[i]
+            place = coal.Transform3s(m.rotation, m.translation)
+            request, result = coal.DistanceRequest(), coal.DistanceResult()
+            lowest = min(lowest, coal.distance(self.geometry.geometryObjects[i].geometry, place, table.geometry, at_table,
+                                               request, result))
+        return float(lowest)

@@ -1,0 +1,160 @@
+"""The motion node: checks, plans and executes grasps; the only one that commands arm and hand."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.node import Node
+
+from deft_core.config import find, load
+from deft_core.descriptions import TaskConfig
+from deft_core.errors import ConfigError, DeftError
+from deft_core.ros import conversions as conv
+from deft_core.ros import names
+from deft_core.ros.node import declare_config_dir, declare_hand, declare_robot, run_node
+from deft_core.ros.qos import SENSOR
+from deft_motion import codes
+from deft_motion.executor import Cancelled, GraspExecutor
+from deft_motion.gate import SafetyGate
+from deft_motion.grasp_plan import GraspGoal, GraspPlanner
+from deft_motion.kinematics import ArmHandModel
+from deft_motion.planner import OmplPlanner
+from deft_motion.robot_port import GatedRobot
+from deft_msgs.action import ExecuteGrasp, Park
+from deft_msgs.msg import PhaseTime
+from deft_msgs.srv import CheckGrasp, Rearm, Stop
+
+
+class MotionNode(Node):
+    """Services check_grasp, stop, rearm; actions execute_grasp, park. One motion at a time."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__("deft_motion", **kwargs)
+        self._config_dir = declare_config_dir(self)
+        robot, hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
+        # One model for planning, one for the gate: checks and motions run in different threads.
+        self._gate = SafetyGate(robot, hand, ArmHandModel(robot, hand))
+        self._check_planner = GraspPlanner(robot, hand, ArmHandModel(robot, hand), self._gate)
+        model = ArmHandModel(robot, hand)
+        self._port = GatedRobot(self, robot, hand, self._gate)
+        self._executor = GraspExecutor(robot, hand, model, OmplPlanner(model),
+                                       GraspPlanner(robot, hand, model, self._gate), self._port)
+        self._busy = threading.Lock()
+        motions, control = ReentrantCallbackGroup(), ReentrantCallbackGroup()
+        self.create_service(CheckGrasp, names.CHECK_GRASP, self._check, callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_service(Stop, names.STOP, self._stop, callback_group=control)
+        self.create_service(Rearm, names.REARM, self._rearm, callback_group=control)
+        for action, name, run in ((ExecuteGrasp, names.EXECUTE_GRASP, self._execute), (Park, names.PARK, self._park)):
+            ActionServer(self, action, name, run, callback_group=motions, goal_callback=self._accept,
+                         cancel_callback=lambda _: CancelResponse.ACCEPT)
+
+    # -- services -----------------------------------------------------------------------------------
+
+    def _task(self, name: str) -> TaskConfig:
+        try:
+            return load(TaskConfig, find(self._config_dir, "tasks", name))
+        except ConfigError as error:
+            raise DeftError(codes.BAD_INPUT, str(error)) from None
+
+    def _goal(self, request: CheckGrasp.Request | ExecuteGrasp.Goal) -> GraspGoal:
+        try:
+            grasp = conv.grasp_from_msg(request.grasp)
+        except ValueError as error:
+            raise DeftError(codes.BAD_INPUT, str(error)) from None
+        return GraspGoal(grasp, self._task(request.task), request.table_height,
+                         conv.xyz(request.object_centre), conv.xyz(request.object_extent))
+
+    def _check(self, request: CheckGrasp.Request, response: CheckGrasp.Response) -> CheckGrasp.Response:
+        try:
+            plan = self._check_planner.plan(self._goal(request))
+            response.feasible, response.executed = True, conv.grasp_to_msg(plan.executed)
+        except DeftError as error:
+            response.error_code, response.error_msg = error.code, error.message
+        return response
+
+    def _stop(self, request: Stop.Request, response: Stop.Response) -> Stop.Response:
+        self._gate.stop(request.reason)
+        response.stopped = True
+        try:
+            self._port.hold()
+            response.message = f"stopped: {self._gate.stopped}; call rearm to go on"
+        except DeftError as error:
+            response.message = f"latched, but the hold could not be sent: {error.message}"
+        self.get_logger().warning(response.message)
+        return response
+
+    def _rearm(self, _: Rearm.Request, response: Rearm.Response) -> Rearm.Response:
+        try:
+            self._gate.rearm(self._port.latest())
+            response.armed, response.message = True, "armed"
+        except DeftError as error:
+            response.message = error.message
+        return response
+
+    # -- actions --------------------------------------------------------------------------------------
+
+    def _accept(self, _: object) -> GoalResponse:
+        """Claim the robot, or reject: another motion is under way."""
+        if not self._busy.acquire(blocking=False):
+            self.get_logger().warning("goal rejected: another motion is under way")
+            return GoalResponse.REJECT
+        return GoalResponse.ACCEPT
+
+    def _execute(self, handle: ServerGoalHandle) -> ExecuteGrasp.Result:
+        result = ExecuteGrasp.Result()
+
+        def on_phase(phase: str, progress: float) -> None:
+            handle.publish_feedback(ExecuteGrasp.Feedback(phase=phase, progress=progress))
+
+        def run() -> None:
+            done = self._executor.execute(self._goal(handle.request), handle.request.seed, on_phase,
+                                          lambda: self._interrupted(handle))
+            result.executed, result.clearance_lift = conv.grasp_to_msg(done.executed), done.lift
+            result.stop_reason = done.stop_reason
+            result.phases = [PhaseTime(phase=name, start=conv.stamp_msg(round(a * 1e9)), end=conv.stamp_msg(round(b * 1e9)))
+                             for name, a, b in done.phases]
+
+        return self._carry_out(handle, result, run)
+
+    def _park(self, handle: ServerGoalHandle) -> Park.Result:
+        return self._carry_out(handle, Park.Result(), lambda: self._executor.park(
+            handle.request.seed, lambda: self._interrupted(handle)))
+
+    def _interrupted(self, handle: ServerGoalHandle) -> bool:
+        return bool(handle.is_cancel_requested or self._gate.stopped)
+
+    def _carry_out(self, handle: ServerGoalHandle, result: ExecuteGrasp.Result | Park.Result, run) -> object:  # noqa: ANN001
+        """Run a motion, turn its failures into error codes, and free the robot for the next goal."""
+        try:
+            run()
+            handle.succeed()
+        except Cancelled:
+            if self._gate.stopped:
+                result.error_code, result.error_msg = codes.STOPPED, f"stopped: {self._gate.stopped}"
+                handle.abort()
+            else:
+                result.error_code, result.error_msg = codes.EXECUTION_FAILED, "cancelled; the robot holds where it was"
+                handle.canceled()
+        except DeftError as error:
+            result.error_code, result.error_msg = error.code, error.message
+            handle.abort()
+        except Exception as error:  # the robot must be freed and the client told, whatever went wrong
+            self.get_logger().error(f"motion failed: {error!r}")
+            result.error_code, result.error_msg = codes.EXECUTION_FAILED, f"internal error: {error!r}"
+            handle.abort()
+        finally:
+            self._busy.release()
+        return result
+
+
+def main() -> None:
+    """Executable `motion_node`."""
+    run_node(MotionNode, threads=6)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A client of the fine-tuning server for the command line: goals, progress, rewards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from action_msgs.msg import GoalStatus
+from rclpy.action import ActionClient
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from deft_core.ros import names
+from deft_core.ros.node import CallTimeout, call, wait
+from deft_msgs.action import Evaluate, FineTune
+from deft_msgs.msg import SessionStatus
+from deft_msgs.srv import SubmitReward
+
+SERVER_SECONDS = 20.0
+
+
+class GoalRejected(Exception):
+    """The server runs another session."""
+
+
+class OperatorClient:
+    """Owns a node and its executor thread; methods block the calling thread."""
+
+    def __init__(self) -> None:
+        self.node = Node("deft_cli")
+        group = ReentrantCallbackGroup()
+        self._actions = {FineTune: ActionClient(self.node, FineTune, names.FINE_TUNE, callback_group=group),
+                         Evaluate: ActionClient(self.node, Evaluate, names.EVALUATE, callback_group=group)}
+        self._submit = self.node.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=group)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop spinning and give the node back."""
+        self._executor.shutdown(timeout_sec=2)
+        self._thread.join(timeout=2)
+        self.node.destroy_node()
+
+    def run(self, goal: FineTune.Goal | Evaluate.Goal, on_status: Callable[[SessionStatus], None],
+            cancel: threading.Event) -> tuple[Any, bool]:
+        """Send a goal and wait for its end.
+
+        Args:
+            cancel: set it to cancel the goal; its end is still waited for.
+
+        Returns:
+            The action's result, and whether it succeeded.
+
+        Raises:
+            CallTimeout: no server.
+            GoalRejected: it is busy.
+        """
+        client = self._actions[FineTune if isinstance(goal, FineTune.Goal) else Evaluate]
+        if not client.wait_for_server(timeout_sec=SERVER_SECONDS):
+            raise CallTimeout("no fine-tuning server found; start the graph (`ros2 launch deft_bringup "
+                              "finetune.launch.py`), or simulate it with --sim; check ROS_DOMAIN_ID")
+        sent = client.send_goal_async(goal, feedback_callback=lambda f: on_status(f.feedback.status))
+        wait(sent, SERVER_SECONDS, lambda: False, "the fine-tuning server")
+        handle = sent.result()
+        if not handle.accepted:
+            raise GoalRejected("the server is running another session; see `ros2 topic echo deft/session_status`")
+        finished, done = handle.get_result_async(), threading.Event()
+        finished.add_done_callback(lambda _: done.set())
+        cancelled = False
+        while not done.wait(0.1):
+            if cancel.is_set() and not cancelled:
+                handle.cancel_goal_async()
+                cancelled = True
+        answer = finished.result()
+        return answer.result, answer.status == GoalStatus.STATUS_SUCCEEDED
+
+    def submit(self, request: SubmitReward.Request) -> SubmitReward.Response:
+        """Send an answer to the pending reward request. Raises CallTimeout."""
+        return call(self._submit, request, SERVER_SECONDS)

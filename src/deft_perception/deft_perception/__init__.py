@@ -1,0 +1,1 @@
+"""Synchronised observation, tabletop segmentation and projection to the base frame."""

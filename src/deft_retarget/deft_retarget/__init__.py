@@ -1,0 +1,1 @@
+"""From a MANO hand pose to the joints of a robot hand."""

@@ -1,0 +1,85 @@
+"""A joint trajectory controller as ros2_controllers has it: spline interpolation, stamped start, hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline
+
+from deft_core.types import Array
+
+
+@dataclass(frozen=True)
+class JointTrajectory:
+    """Points of a trajectory: times (k,) s from start, positions and velocities (k, n) in rad and rad/s."""
+
+    names: tuple[str, ...]
+    times: Array
+    positions: Array
+    velocities: Array
+    start: float  # s, robot clock
+
+    @property
+    def end(self) -> float:
+        return self.start + float(self.times[-1])
+
+
+class TrajectoryController:
+    """Follows one trajectory at a time; a new one replaces it, and without one the last target is held.
+
+    Args:
+        names: the joints it owns, in order.
+        position: (n,) rad, where they are now.
+    """
+
+    def __init__(self, names: tuple[str, ...], position: Array) -> None:
+        self.names = names
+        self.hold(position)
+
+    def hold(self, position: Array) -> None:
+        """Drop the trajectory and hold `position` (n,), rad."""
+        self._target = np.array(position, float)
+        self._trajectory: JointTrajectory | None = None
+        self._spline: CubicHermiteSpline | None = None
+
+    def accept(self, trajectory: JointTrajectory) -> None:
+        """Take over a trajectory. Raises ValueError where ros2_controllers would reject it."""
+        if sorted(trajectory.names) != sorted(self.names):
+            raise ValueError(f"joints {trajectory.names} are not those of this controller {self.names}")
+        if not len(trajectory.times) or np.any(np.diff(trajectory.times) <= 0) or trajectory.times[0] < 0:
+            raise ValueError("trajectory times must be >= 0 and strictly increasing")
+        if not all(np.isfinite(a).all() for a in (trajectory.times, trajectory.positions, trajectory.velocities)):
+            raise ValueError("trajectory is not finite")
+        if np.any(np.abs(trajectory.velocities[-1]) > 1e-6):
+            raise ValueError("the last point has a non-zero velocity")
+        order = [trajectory.names.index(name) for name in self.names]
+        times, positions = trajectory.times, trajectory.positions[:, order]
+        velocities = trajectory.velocities[:, order]
+        if times[0] > 0:  # from where the joints are commanded now
+            times = np.concatenate([[0.0], times])
+            positions = np.vstack([self._target, positions])
+            velocities = np.vstack([np.zeros(len(self.names)), velocities])
+        self._trajectory = trajectory
+        self._spline = CubicHermiteSpline(times, positions, velocities) if len(times) > 1 else None
+        self._final = positions[-1]
+
+    @property
+    def start(self) -> float:
+        """Robot clock, s, at which the trajectory starts; infinity without one."""
+        return self._trajectory.start if self._trajectory else np.inf
+
+    def sample(self, now: float) -> tuple[Array, Array]:
+        """Commanded position and velocity (n,) at robot clock `now`, s; ends the trajectory when it is over."""
+        if self._trajectory is None or now < self._trajectory.start:
+            return self._target, np.zeros(len(self.names))
+        if now >= self._trajectory.end or self._spline is None:
+            self.hold(self._final)
+            return self._target, np.zeros(len(self.names))
+        self._target = self._spline(now - self._trajectory.start)
+        return self._target, self._spline(now - self._trajectory.start, 1)
+
+    @property
+    def target(self) -> Array:
+        """(n,) rad, the position commanded last."""
+        return self._target

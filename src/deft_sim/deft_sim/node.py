@@ -1,0 +1,265 @@
+"""The simulator's nodes: a robot cell on the robot's own topics, and a scripted operator beside it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header
+from rcl_interfaces.msg import SetParametersResult
+from trajectory_msgs.msg import JointTrajectory as TrajectoryMsg
+
+from deft_core.config import find, load, parse
+from deft_core.descriptions import TaskConfig
+from deft_core.ros import conversions as conv
+from deft_core.ros import names, qos
+from deft_core.ros.node import CallTimeout, call, declare, declare_config_dir, declare_hand, declare_robot
+from deft_msgs.msg import RewardRequest
+from deft_msgs.srv import SubmitReward
+from deft_sim.camera import SimCamera
+from deft_sim.config import RobotSim
+from deft_sim.controller import JointTrajectory
+from deft_sim.operator import OperatorConfig, judge
+from deft_sim.world import TICK_SECONDS, SimWorld
+
+CAMERA_SHARE = 0.25  # of wall time at most that goes into rendering while the simulation runs free
+
+
+class SimNode(Node):
+    """Robot and camera. One thread owns the world and OpenGL; ROS callbacks only queue work for it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("deft_sim", **kwargs)
+        config_dir = declare_config_dir(self)
+        self.robot, self.hand = declare_robot(self, config_dir), declare_hand(self, config_dir)
+        task_name = declare(self, "task", "pick_cup", "name of a file in tasks/, decides what stands on the table")
+        self.task = load(TaskConfig, find(config_dir, "tasks", task_name))
+        self.seed = declare(self, "seed", 0, "of objects and their poses")
+        self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows")
+        self._camera_on = declare(self, "camera_enabled", True, "false: the camera falls silent (to rehearse the fault)",
+                                  read_only=False)
+        self.add_on_set_parameters_callback(self._set_parameters)
+        self._settings = parse(RobotSim, self.robot.sim, f"robot '{self.robot.name}', sim")
+        self._jobs: queue.SimpleQueue[tuple[Callable[[SimWorld], Any], Future[Any]]] = queue.SimpleQueue()
+        self._make_interfaces()
+        self._stopping = threading.Event()
+        self._ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="deft_sim", daemon=True)
+        self._thread.start()
+        self._ready.result(timeout=120)
+
+    def _make_interfaces(self) -> None:
+        camera = self.robot.camera.namespace
+        self._joint_states = self.create_publisher(JointState, self.robot.joint_states_topic, qos.JOINT_STATE_PUBLISHER)
+        self._clock = self.create_publisher(Clock, "/clock", qos.CLOCK)
+        self._rgb = self.create_publisher(Image, f"{camera}/color/image_raw", qos.IMAGE_PUBLISHER)
+        self._rgb_info = self.create_publisher(CameraInfo, f"{camera}/color/camera_info", qos.IMAGE_PUBLISHER)
+        self._depth = self.create_publisher(Image, f"{camera}/aligned_depth_to_color/image_raw", qos.IMAGE_PUBLISHER)
+        self._depth_info = self.create_publisher(CameraInfo, f"{camera}/aligned_depth_to_color/camera_info",
+                                                 qos.IMAGE_PUBLISHER)
+        group = MutuallyExclusiveCallbackGroup()
+        for topic, command in ((self.robot.arm_command_topic, SimWorld.command_arm),
+                               (self.robot.hand_command_topic, SimWorld.command_hand)):
+            self.create_subscription(TrajectoryMsg, topic, lambda m, c=command: self._command(c, m), qos.COMMAND,
+                                     callback_group=group)
+
+    def _set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == "camera_enabled":
+                self._camera_on = bool(parameter.value)
+        return SetParametersResult(successful=True)
+
+    # -- work for the simulation thread -----------------------------------------------------------------
+
+    def ask(self, job: Callable[[SimWorld], Any]) -> Any:
+        """Run a job on the world between two ticks and return its result."""
+        future: Future[Any] = Future()
+        self._jobs.put((job, future))
+        return future.result(timeout=60)
+
+    def _command(self, command: Callable[[SimWorld, JointTrajectory], None], message: TrajectoryMsg) -> None:
+        stamp = conv.stamp_seconds(message.header.stamp)
+        points = message.points
+        trajectory = JointTrajectory(
+            tuple(message.joint_names), np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in points]),
+            np.array([p.positions for p in points]),
+            np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points]), stamp)
+
+        def job(world: SimWorld) -> None:
+            started = trajectory if stamp else JointTrajectory(trajectory.names, trajectory.times, trajectory.positions,
+                                                               trajectory.velocities, world.clock)
+            try:
+                command(world, started)
+            except ValueError as error:
+                self.get_logger().error(f"trajectory rejected: {error}")
+
+        self._jobs.put((job, Future()))
+
+    # -- the simulation thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            world = SimWorld(self.robot, self.hand, self.task, self.seed)
+            self._camera: SimCamera | None = None
+            self._camera_model: object = None
+            self._frame: tuple[Any, Any] | None = None
+            self._frame_version = -1
+            self._next_frame, self._next_frame_wall = 0.0, 0.0
+            self._show(world)
+        except Exception as error:
+            self._ready.set_exception(error)
+            return
+        self._ready.set_result(None)
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._do_jobs(world)
+            world.tick()
+            self._publish_state(world)
+            self._publish_frame(world)
+            self._pace(world, started)
+        if self._camera:
+            self._camera.close()
+
+    def _do_jobs(self, world: SimWorld) -> None:
+        while True:
+            try:
+                job, future = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                future.set_result(job(world))
+            except Exception as error:
+                future.set_exception(error)
+
+    def _pace(self, world: SimWorld, started: float) -> None:
+        """Real-time factor, or no waiting; a sleeping world follows the wall clock."""
+        if self._factor > 0 or world.asleep:
+            seconds = TICK_SECONDS / (self._factor or 1.0)
+            time.sleep(max(0.0, seconds - (time.monotonic() - started)))
+
+    def _publish_state(self, world: SimWorld) -> None:
+        stamp = conv.stamp_msg(round(world.clock * 1e9))
+        position, velocity = world.joint_state()
+        self._joint_states.publish(JointState(header=Header(stamp=stamp), name=list(world.joint_names),
+                                              position=position.tolist(), velocity=velocity.tolist()))
+        self._clock.publish(Clock(clock=stamp))
+
+    def _show(self, world: SimWorld) -> None:
+        """Render, unless nothing has changed since the last frame."""
+        if self._camera is None or self._camera_model is not world.model:
+            if self._camera:
+                self._camera.close()
+            self._camera, self._camera_model = SimCamera(world.model, self.robot.camera), world.model
+        if self._frame is None or self._frame_version != world.version:
+            self._frame = self._camera.render(world.data, noise_seed=world.version)
+            self._frame_version = world.version
+
+    def _publish_frame(self, world: SimWorld) -> None:
+        now = time.monotonic()
+        if not self._camera_on or world.clock < self._next_frame or now < self._next_frame_wall:
+            return
+        self._show(world)
+        took = time.monotonic() - now
+        self._next_frame = world.clock + 1.0 / self._settings.camera_rate
+        self._next_frame_wall = now + max(1.0 / self._settings.camera_rate, took / CAMERA_SHARE) * (not self._factor)
+        header = Header(stamp=conv.stamp_msg(round(world.clock * 1e9)), frame_id=self.robot.camera.frame)
+        assert self._frame is not None
+        rgb, depth = self._frame
+        info = conv.intrinsics_to_msg(self.robot.camera.intrinsics(), header)
+        self._rgb.publish(conv.image_to_msg(rgb, "rgb8", header))
+        self._rgb_info.publish(info)
+        self._depth.publish(conv.image_to_msg(depth, "16UC1", header))
+        self._depth_info.publish(info)
+
+    def destroy_node(self) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=5)
+        super().destroy_node()
+
+
+class ScriptedOperatorNode(Node):
+    """Answers reward requests as a person would: scores, resets the table, then submits."""
+
+    def __init__(self, sim: SimNode, **kwargs: Any) -> None:
+        super().__init__("deft_scripted_operator", **kwargs)
+        self._sim = sim
+        defaults = OperatorConfig()
+        values = {name: declare(self, name, getattr(defaults, name), field.description or "")
+                  for name, field in OperatorConfig.model_fields.items()}
+        self._config = parse(OperatorConfig, values, "parameters of deft_scripted_operator")
+        self._client = self.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=ReentrantCallbackGroup())
+        self._requests: queue.SimpleQueue[RewardRequest | None] = queue.SimpleQueue()
+        self.create_subscription(RewardRequest, names.REWARD_REQUEST, self._requests.put, qos.LATCHED,
+                                 callback_group=MutuallyExclusiveCallbackGroup())
+        self._thread = threading.Thread(target=self._work, name="scripted_operator", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (request := self._requests.get()) is not None:
+            if not request.session:
+                continue
+            try:
+                self._answer(request)
+            except (CallTimeout, RuntimeError, TimeoutError) as error:
+                self.get_logger().error(f"episode {request.episode}: {error}")
+
+    def _answer(self, request: RewardRequest) -> None:
+        answer = SubmitReward.Request(session=request.session, episode=request.episode)
+        verdict = None
+        if request.kind == RewardRequest.REWARD:
+            phases = {p.phase: (conv.stamp_seconds(p.start), conv.stamp_seconds(p.end)) for p in request.phases}
+            verdict = self._sim.ask(lambda w: judge(w, self._sim.hand, phases, self._config, self._sim.seed, request.episode))
+        if verdict is None:
+            answer.voided = True
+            answer.note = "scene reset" if request.kind == RewardRequest.RESET else "the grasp was not seen"
+        else:
+            answer.reward, answer.note = verdict.score, verdict.note
+            answer.success = SubmitReward.Request.SUCCESS_YES if verdict.success else SubmitReward.Request.SUCCESS_NO
+        next_episode = request.episode if verdict is None else request.next_episode
+        if next_episode >= 0:
+            self._sim.ask(lambda w: w.reset(request.object_set, next_episode))
+        result = call(self._client, answer, timeout=30.0)
+        if not result.accepted:
+            self.get_logger().warning(f"answer for episode {request.episode} refused: {result.message}")
+
+    def destroy_node(self) -> None:
+        self._requests.put(None)
+        self._thread.join(timeout=5)
+        super().destroy_node()
+
+
+def main() -> None:
+    """Executable `sim_node`: the robot cell and, unless `operator:=none`, the scripted operator."""
+    rclpy.init()
+    nodes: list[Node] = []
+    try:
+        sim = SimNode()
+        nodes.append(sim)
+        if declare(sim, "operator", "scripted", "scripted, or none: a person answers") == "scripted":
+            nodes.append(ScriptedOperatorNode(sim))
+        executor = MultiThreadedExecutor(4)
+        for node in nodes:
+            executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        for node in reversed(nodes):
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()
