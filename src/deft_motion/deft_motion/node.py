@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import numpy as np
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -16,7 +15,6 @@ from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.node import declare_config_dir, declare_hand, declare_robot, run_node
-from deft_core.ros.qos import SENSOR
 from deft_motion import codes
 from deft_motion.executor import Cancelled, GraspExecutor
 from deft_motion.gate import SafetyGate
@@ -149,6 +147,10 @@ class MotionNode(Node):
         finally:
             self._busy.release()
         return result
+
+    def destroy_node(self) -> None:
+        self._port.close()
+        super().destroy_node()
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -35,8 +35,27 @@ class GatedRobot:
         self._positions: dict[str, tuple[float, float, float]] = {}  # name -> position, stamp, received
         self._arm = node.create_publisher(JointTrajectory, robot.arm_command_topic, COMMAND)
         self._hand = node.create_publisher(JointTrajectory, robot.hand_command_topic, COMMAND)
-        node.create_subscription(JointState, robot.joint_states_topic, self._received, SENSOR,
-                                 callback_group=MutuallyExclusiveCallbackGroup())
+        # Joint states come hundreds of times a second. rclpy's executors look at every entity of a node at each
+        # wake-up, so this one subscription has a node and a thread of its own.
+        self._listener = Node(f"{node.get_name()}_states", namespace=node.get_namespace(), context=node.context,
+                              start_parameter_services=False, enable_rosout=False)
+        self._listener.create_subscription(JointState, robot.joint_states_topic, self._received, SENSOR)
+        self._spinner = SingleThreadedExecutor(context=node.context)
+        self._spinner.add_node(self._listener)
+        self._thread = threading.Thread(target=self._spin, name="joint_states", daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._spinner.spin()
+        except ExternalShutdownException:
+            pass
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._spinner.shutdown(timeout_sec=1)
+        self._thread.join(timeout=2)
+        self._listener.destroy_node()
 
     def _received(self, message: JointState) -> None:
         if len(message.name) != len(message.position):

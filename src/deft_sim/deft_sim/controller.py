@@ -62,6 +62,7 @@ class TrajectoryController:
             velocities = np.vstack([np.zeros(len(self.names)), velocities])
         self._trajectory = trajectory
         self._spline = CubicHermiteSpline(times, positions, velocities) if len(times) > 1 else None
+        self._velocity = self._spline.derivative() if self._spline else None
         self._final = positions[-1]
 
     @property
@@ -69,15 +70,25 @@ class TrajectoryController:
         """Robot clock, s, at which the trajectory starts; infinity without one."""
         return self._trajectory.start if self._trajectory else np.inf
 
-    def sample(self, now: float) -> tuple[Array, Array]:
-        """Commanded position and velocity (n,) at robot clock `now`, s; ends the trajectory when it is over."""
-        if self._trajectory is None or now < self._trajectory.start:
-            return self._target, np.zeros(len(self.names))
-        if now >= self._trajectory.end or self._spline is None:
-            self.hold(self._final)
-            return self._target, np.zeros(len(self.names))
-        self._target = self._spline(now - self._trajectory.start)
-        return self._target, self._spline(now - self._trajectory.start, 1)
+    def sample(self, times: Array) -> tuple[Array, Array]:
+        """Commanded positions and velocities (k, n) at robot clocks (k,), s, increasing.
+
+        The last of them becomes the target; a trajectory that is over by then is dropped.
+        """
+        times = np.asarray(times, float)
+        positions = np.repeat(self._target[None], len(times), axis=0)
+        velocities = np.zeros_like(positions)
+        if self._trajectory is not None:
+            started, over = times >= self._trajectory.start, times >= self._trajectory.end
+            running = started & ~over
+            if running.any() and self._spline is not None:
+                local = times[running] - self._trajectory.start
+                positions[running], velocities[running] = self._spline(local), self._velocity(local)
+            positions[over] = self._final
+            if over[-1]:
+                self.hold(self._final)
+        self._target = positions[-1].copy()
+        return positions, velocities
 
     @property
     def target(self) -> Array:

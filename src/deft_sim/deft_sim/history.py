@@ -6,26 +6,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from deft_core.types import Array, Pose
+from deft_core.types import Array
 
 DIGITS = ("palm", "index", "middle", "ring", "thumb")
 
 
 @dataclass(frozen=True)
 class Moment:
-    """One sample, 50 Hz of simulated time; poses in the base frame.
+    """One sample, 50 Hz of simulated time; base frame, metres.
 
     Attributes:
         time: s, robot clock.
-        object_pose: the object's body frame.
-        grasp_pose: the hand's grasp frame.
+        object_position, object_matrix: (3,) and (3, 3), the object's body frame.
+        palm_position, palm_matrix: (3,) and (3, 3), the hand's grasp frame.
         touching: which of DIGITS touch the object.
         bottom: m, lowest point of the object above the table.
     """
 
     time: float
-    object_pose: Pose
-    grasp_pose: Pose
+    object_position: Array
+    object_matrix: Array
+    palm_position: Array
+    palm_matrix: Array
     touching: frozenset[str]
     bottom: float
 
@@ -58,9 +60,9 @@ class Verdict:
 
 def in_hand(moment: Moment) -> Array:
     """(3,) m, the object's origin in the grasp frame."""
-    return moment.grasp_pose.inverse().apply(moment.object_pose.position)
+    return np.asarray(moment.palm_matrix.T @ (moment.object_position - moment.palm_position))
 
 
 def upright(moment: Moment) -> float:
     """Cosine of the object's tilt, 0 when it lies or stands on its head."""
-    return float(np.clip(moment.object_pose.rotation.as_matrix()[2, 2], 0.0, 1.0))
+    return float(np.clip(moment.object_matrix[2, 2], 0.0, 1.0))

@@ -34,7 +34,7 @@ from deft_sim.controller import JointTrajectory
 from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
 
-CAMERA_SHARE = 0.25  # of wall time at most that goes into rendering while the simulation runs free
+CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the simulation runs free
 
 
 class SimNode(Node):

@@ -86,7 +86,9 @@ def add_cup(spec: mujoco.MjSpec, cup: Cup) -> None:
     parts = WALL_BOXES + 1 + (3 if cup.handle else 0)
     mass = cup.mass / parts
     tilt = np.arctan2(cup.top_radius - cup.bottom_radius, cup.height)
-    middle = cup.radius(cup.height / 2) - cup.wall / 2
+    # the walls stand on the bottom plate, not on the table: fewer contacts, same cup
+    foot = cup.wall
+    middle = cup.radius((cup.height + foot) / 2) - cup.wall / 2
     width = np.pi * cup.top_radius / WALL_BOXES
     for k in range(WALL_BOXES):
         angle = 2 * np.pi * k / WALL_BOXES
@@ -94,8 +96,8 @@ def add_cup(spec: mujoco.MjSpec, cup: Cup) -> None:
         turn = np.array([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)])
         lean = np.array([np.cos(tilt / 2), 0.0, np.sin(tilt / 2), 0.0])
         mujoco.mju_mulQuat(frame, turn, lean)
-        body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[cup.wall / 2, width, cup.height / 2], quat=frame,
-                      pos=[middle * np.cos(angle), middle * np.sin(angle), cup.height / 2], mass=mass, **collide)
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[cup.wall / 2, width, (cup.height - foot) / 2], quat=frame,
+                      pos=[middle * np.cos(angle), middle * np.sin(angle), (cup.height + foot) / 2], mass=mass, **collide)
     body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[cup.bottom_radius, cup.wall / 2, 0.0],
                   pos=[0.0, 0.0, cup.wall / 2], mass=mass, **collide)
     if cup.handle:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from scipy.spatial.transform import Rotation
+from mujoco import rollout
 
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
-from deft_core.types import Array, Pose
+from deft_core.types import Array
 from deft_sim.config import RobotSim, SceneConfig
 from deft_sim.controller import JointTrajectory, TrajectoryController
 from deft_sim.history import DIGITS, History, Moment
@@ -23,6 +23,7 @@ from deft_sim.scenes import scene_module
 TICK_STEPS = 10  # physics steps a tick: 20 ms
 TICK_SECONDS = TICK_STEPS * TIMESTEP
 SETTLE_SECONDS = 0.2
+LANDING_SECONDS = 0.36
 PLACE_CLEARANCE = 0.001  # m, objects are put down from this high
 
 
@@ -40,6 +41,7 @@ class SimWorld:
         self._scene_config = SceneConfig.model_validate(task.sim)
         self.scene = scene_module(self._scene_config.scene)
         self._seed = seed
+        self._grasp_frame = hand.grasp_frame.pose().matrix()  # in the hand's base link
         self.clock = 1.0  # s, robot clock
         self._settle_left = 0.0
         self._steps = 0
@@ -62,14 +64,14 @@ class SimWorld:
         self.scene.add(spec, object_set, index)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
+        self._state = np.zeros(mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_FULLPHYSICS))
         self._index_model()
         self._put_robot()
         at = self._object_qpos
         self.data.qpos[at:at + 3] = x, y, self.robot.table_height + PLACE_CLEARANCE
         self.data.qpos[at + 3:at + 7] = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
         mujoco.mj_forward(self.model, self.data)
-        for _ in range(int(0.35 / TIMESTEP)):
-            self._step()
+        self._advance(int(LANDING_SECONDS / TIMESTEP))
         self.history = History([self._moment()])
         self._force_before = 0.0
         self._steps += 1
@@ -89,6 +91,7 @@ class SimWorld:
         self._palm_body = m.body(HAND_PREFIX + self.hand.base_link).id
         self._object_geoms = {g for g in range(m.ngeom) if m.geom_bodyid[g] == self._object_body}
         self._collision_geoms = [g for g in self._object_geoms if m.geom_contype[g]]
+        self._boxes = m.geom_aabb[self._collision_geoms].copy()
         self._digit = {g: self._digit_of(m.geom_bodyid[g]) for g in range(m.ngeom)}
         self._robot_geoms = {g for g in range(m.ngeom) if m.body_rootid[m.geom_bodyid[g]] == m.body("link_base").id}
 
@@ -159,10 +162,7 @@ class SimWorld:
             self.clock = max(self.clock, start)
         if self._moving:
             self._settle_left = SETTLE_SECONDS
-        for _ in range(TICK_STEPS):
-            self._step()
-            self.clock += TIMESTEP
-        self.clock = round(self.clock, 6)
+        self._advance(TICK_STEPS)
         if not self._moving:
             self._settle_left = max(0.0, self._settle_left - TICK_SECONDS)
             if self._settle_left < 1e-9:
@@ -177,12 +177,21 @@ class SimWorld:
             controller.accept(trajectory)
         self._pending.clear()
 
-    def _step(self) -> None:
-        q_arm, v_arm = self.arm.sample(self.clock)
-        q_hand, v_hand = self.hand_controller.sample(self.clock)
-        self.data.ctrl[self._ctrl] = (np.concatenate([q_arm, q_hand])
-                                      + self._lead * np.concatenate([v_arm, v_hand]))
-        mujoco.mj_step(self.model, self.data)
+    def _advance(self, steps: int) -> None:
+        """Physics and clock, with the controllers' commands at every step.
+
+        One call into MuJoCo for all steps: between single steps other Python threads would get in.
+        """
+        times = self.clock + TIMESTEP * np.arange(steps)
+        q_arm, v_arm = self.arm.sample(times)
+        q_hand, v_hand = self.hand_controller.sample(times)
+        control = np.zeros((1, steps, self.model.nu))
+        control[0][:, self._ctrl] = np.hstack([q_arm, q_hand]) + self._lead * np.hstack([v_arm, v_hand])
+        mujoco.mj_getState(self.model, self.data, self._state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        rollout.rollout(self.model, self.data, self._state[None], control,
+                        initial_warmstart=self.data.qacc_warmstart[None].copy())
+        self.data.ctrl[:] = control[0, -1]
+        self.clock = round(self.clock + steps * TIMESTEP, 6)
 
     def _stop_on_collision(self) -> None:
         """As the arm's own controller does: stop where it is when pushed too hard, twice in a row."""
@@ -216,27 +225,21 @@ class SimWorld:
                 largest = max(largest, float(np.linalg.norm(wrench[:3])))
         return largest
 
-    def body_pose(self, body: int) -> Pose:
-        """Pose of a body in the base frame."""
-        return Pose(self.data.xpos[body].copy(), Rotation.from_matrix(self.data.xmat[body].reshape(3, 3)))
-
     def _moment(self) -> Moment:
         touching = set()
         for i in range(self.data.ncon):
             a, b = int(self.data.contact[i].geom1), int(self.data.contact[i].geom2)
             if a in self._object_geoms or b in self._object_geoms:
                 touching.add(self._digit[b if a in self._object_geoms else a])
-        return Moment(self.clock, self.body_pose(self._object_body),
-                      self.body_pose(self._palm_body) @ self.hand.grasp_frame.pose(),
+        data, palm = self.data, self._palm_body
+        palm_matrix = data.xmat[palm].reshape(3, 3)
+        return Moment(self.clock, data.xpos[self._object_body].copy(), data.xmat[self._object_body].reshape(3, 3).copy(),
+                      data.xpos[palm] + palm_matrix @ self._grasp_frame[:3, 3], palm_matrix @ self._grasp_frame[:3, :3],
                       frozenset(touching - {""}), self._bottom() - self.robot.table_height)
 
     def _bottom(self) -> float:
         """m, z of the object's lowest point: lowest corner of its collision shapes' bounding boxes."""
-        lowest = np.inf
-        corners = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], float)
-        for g in self._collision_geoms:
-            box = self.model.geom_aabb[g]
-            local = box[:3] + corners * box[3:]
-            z = self.data.geom_xpos[g][2] + local @ self.data.geom_xmat[g].reshape(3, 3)[2]
-            lowest = min(lowest, float(z.min()))
-        return lowest
+        centre, half = self._boxes[:, :3], self._boxes[:, 3:]
+        up = self.data.geom_xmat[self._collision_geoms].reshape(-1, 3, 3)[:, 2]
+        middle = self.data.geom_xpos[self._collision_geoms, 2] + (up * centre).sum(axis=1)
+        return float((middle - (np.abs(up) * half).sum(axis=1)).min())

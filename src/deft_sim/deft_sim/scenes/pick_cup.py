@@ -68,5 +68,5 @@ def judge(history: History, phases: dict[str, tuple[float, float]], hand: HandCo
 
 def _nearness(moment: Moment, hand: HandConfig) -> float:
     """1 when the grasp centre is at the cup's axis (at its height), 0 from NEAR on."""
-    centre = moment.grasp_pose.apply(np.array(hand.grasp_centre))
-    return float(np.clip(1.0 - np.linalg.norm((centre - moment.object_pose.position)[:2]) / NEAR, 0.0, 1.0))
+    centre = moment.palm_position + moment.palm_matrix @ np.array(hand.grasp_centre)
+    return float(np.clip(1.0 - np.linalg.norm((centre - moment.object_position)[:2]) / NEAR, 0.0, 1.0))
