@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from deft_msgs.msg import Affordance, ObjectObservation
+from deft_msgs.srv import PredictAffordance
 from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 
@@ -16,8 +18,6 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.node import declare, run_node
 from deft_core.types import Array
-from deft_msgs.msg import Affordance, ObjectObservation
-from deft_msgs.srv import PredictAffordance
 
 PREDICTORS = {"heuristic": HeuristicPredictor}
 

@@ -75,8 +75,10 @@ def finetune(task: Task, sim: Sim = False,
 
 @app.command()
 def evaluate(task: Task, sim: Sim = False,
-             method: Annotated[Method, typer.Option(help="the prior alone, or the elites' mean residual added to it")] = Method.prior,
-             source: Annotated[Path | None, typer.Option("--from", help="with elite_mean: the fine-tuning session's folder")] = None,
+             method: Annotated[Method, typer.Option(help="the prior alone, or the elites' mean residual added to it"
+                                                    )] = Method.prior,
+             source: Annotated[Path | None, typer.Option("--from", help="with elite_mean: the fine-tuning session's folder"
+                                                         )] = None,
              trials: Annotated[int, typer.Option(min=1)] = 20, seed: Seed = 1000, objects: Objs = Objects.test,
              session: Annotated[Path | None, typer.Option(help="folder of this evaluation")] = None,
              real_time_factor: Factor = 0.0, operator: Who = Operator.scripted, params_file: Params = None,
@@ -97,7 +99,8 @@ def evaluate(task: Task, sim: Sim = False,
 def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp was")] = math.nan,
            episode: Annotated[int, typer.Option(help="the episode meant; -1 = the pending one")] = -1,
            session: Annotated[str, typer.Option(help="session id; empty = the running one")] = "",
-           void: Annotated[bool, typer.Option("--void", help="not executed or not judgeable; also answers a request to reset the scene")] = False,
+           void: Annotated[bool, typer.Option("--void", help="not executed or not judgeable; also answers a request to "
+                                              "reset the scene")] = False,
            success: Annotated[bool | None, typer.Option("--success/--failure", help="whether the task's own test held")] = None,
            note: Annotated[str, typer.Option(help="a remark for the record")] = "") -> None:
     """Answer the pending reward request. Reset the scene first: the robot goes on at once."""

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deft_msgs.action import ExecuteGrasp, Park
+from deft_msgs.msg import Affordance, ObjectObservation, PhaseTime, RewardRequest
+from deft_msgs.msg import GraspParameters as GraspMsg
+from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
 from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -22,9 +26,6 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import CallTimeout, call, wait
 from deft_core.types import GraspParameters
-from deft_msgs.action import ExecuteGrasp, Park
-from deft_msgs.msg import Affordance, GraspParameters as GraspMsg, ObjectObservation, PhaseTime, RewardRequest
-from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
 
 SERVICE_SECONDS = 30.0
 ACTION_SECONDS = 300.0     # a whole grasp, in wall time

@@ -1,7 +1,7 @@
 """The session journal: append-only JSON lines, one fsynced and checksummed record per state change.
 
 A record is {"n": running number, "time": ISO 8601 UTC, "kind": ..., "data": {...}, "crc": hex} where
-crc is the CRC-32 of the record without it. A tail that does not check is cut off and kept aside
+crc is the CRC-32 of the line without it. A tail that does not check is cut off and kept aside
 before anything is appended.
 """
 
@@ -19,6 +19,9 @@ from deft_cem import codes
 from deft_core.errors import DeftError
 
 
+CRC_KEY = b', "crc": '
+
+
 @dataclass(frozen=True)
 class Record:
     """One line of the journal."""
@@ -31,17 +34,18 @@ class Record:
 
 def _line(number: int, time: str, kind: str, data: dict[str, Any]) -> bytes:
     body = {"n": number, "time": time, "kind": kind, "data": data}
-    text = json.dumps(body, sort_keys=True, allow_nan=False)
-    return (text[:-1] + f', "crc": "{zlib.crc32(text.encode()):08x}"}}\n').encode()
+    text = json.dumps(body, sort_keys=True, allow_nan=False).encode()
+    return text[:-1] + CRC_KEY + b'"%08x"}\n' % zlib.crc32(text)
 
 
 def _parse(line: bytes, number: int) -> Record | None:
     """The record of a whole line, None when it is torn, altered or out of order."""
     try:
-        body = json.loads(line)
-        crc = body.pop("crc")
-        text = json.dumps(body, sort_keys=True, allow_nan=False)
-        if f"{zlib.crc32(text.encode()):08x}" != crc or body["n"] != number or not line.endswith(b"\n"):
+        text, crc = line.rsplit(CRC_KEY, 1)
+        if crc != b'"%08x"}\n' % zlib.crc32(text + b"}"):
+            return None
+        body = json.loads(text + b"}")
+        if body["n"] != number:
             return None
         return Record(body["n"], body["time"], body["kind"], body["data"])
     except (ValueError, KeyError, AttributeError, TypeError):

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from deft_msgs.action import Evaluate, FineTune
+from deft_msgs.msg import Episode, PhaseTime, RewardRequest, SessionStatus
+from deft_msgs.srv import SubmitReward
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -30,14 +33,10 @@ from deft_cem.summary import summarise, wilson, write
 from deft_core.config import content_hash, find, load, parse
 from deft_core.descriptions import TaskConfig
 from deft_core.errors import ConfigError, DeftError
-from deft_core.residual import ResidualSpace
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import declare, declare_config_dir, declare_hand, declare_robot, run_node
 from deft_core.types import GraspParameters
-from deft_msgs.action import Evaluate, FineTune
-from deft_msgs.msg import Episode, PhaseTime, RewardRequest, SessionStatus
-from deft_msgs.srv import SubmitReward
 
 DEFAULT_EPISODES = 30  # N of the paper
 OBJECT_SETS = ("train", "test")

@@ -6,6 +6,7 @@ validated by their owner.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +14,8 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.spatial.transform import Rotation
 
-from deft_core import config
 from deft_core.config import Config
+from deft_core.errors import ConfigError
 from deft_core.types import Intrinsics, Pose
 
 Vector3 = tuple[float, float, float]
@@ -157,7 +158,7 @@ class TaskConfig(Config):
     @model_validator(mode="after")
     def _increasing(self) -> TaskConfig:
         times = [w.t for w in self.trajectory]
-        if len(times) < 2 or times[0] != 0.0 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+        if len(times) < 2 or times[0] != 0.0 or any(b <= a for a, b in itertools.pairwise(times)):
             raise ValueError("trajectory needs at least two waypoints, t = 0 first, then strictly increasing")
         return self
 
@@ -166,13 +167,13 @@ def resolve_model(path: str) -> Path:
     """The file behind a URDF or SRDF entry.
 
     Raises:
-        config.ConfigError: the file or the package that it stands in is missing.
+        ConfigError: the file or the package that it stands in is missing.
     """
     if "{example_robot_data}" in path:
         path = path.replace("{example_robot_data}", str(example_robot_data_root() / "example-robot-data"))
     resolved = Path(path).expanduser()
     if not resolved.is_file():
-        raise config.ConfigError(f"robot model '{resolved}' does not exist; `pip install example-robot-data`, "
+        raise ConfigError(f"robot model '{resolved}' does not exist; `pip install example-robot-data`, "
                                  "or correct the path in the hand's or robot's YAML")
     return resolved
 
@@ -187,4 +188,4 @@ def example_robot_data_root() -> Path:
         root = parent / "cmeel.prefix" / "share"
         if (root / "example-robot-data").is_dir():
             return root
-    raise config.ConfigError("the package example-robot-data is not installed: `pip install example-robot-data`")
+    raise ConfigError("the package example-robot-data is not installed: `pip install example-robot-data`")

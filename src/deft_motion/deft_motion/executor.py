@@ -190,7 +190,7 @@ class GraspExecutor:
         if done is not None:
             done.phases += [(name, start + a, start + b) for name, a, b in phases]
         end = start + max(p.duration for p in (arm, hand) if p is not None) + SETTLE_SECONDS
-        stamp, off = 0.0, 0
+        stamp, off, arrived = 0.0, 0, np.zeros(0)
         while stamp < end:
             state = self._port.next_state(stamp, STALL_SECONDS)
             if cancelled():
@@ -199,11 +199,11 @@ class GraspExecutor:
             if state is None:
                 self._port.hold()
                 raise DeftError(codes.STALE_STATE, f"joint states stopped for {STALL_SECONDS:.0f} s during a motion")
-            stamp = state.stamp
+            stamp, arrived = state.stamp, state.arm
             if arm is not None:
                 error = float(np.abs(arm.at(stamp - start) - state.arm).max())
                 off = off + 1 if error > TRACKING_TOLERANCE else 0
                 if off >= 2:
                     raise _TrackingLost(stamp)
-        if arm is not None and np.abs(arm.positions[-1] - state.arm).max() > GOAL_TOLERANCE:
+        if arm is not None and np.abs(arm.positions[-1] - arrived).max() > GOAL_TOLERANCE:
             raise _TrackingLost(stamp)

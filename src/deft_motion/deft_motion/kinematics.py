@@ -61,7 +61,7 @@ class ArmHandModel:
             geometry = pin.buildGeomFromUrdf(model, path, pin.GeometryType.COLLISION, package_dirs)
         for item in geometry.geometryObjects:
             if isinstance(item.geometry, coal.BVHModelBase):
-                item.geometry.buildConvexRepresentation(False)
+                item.geometry.buildConvexHull(True, "Qt")  # a true hull: support queries climb along its edges
                 item.geometry = item.geometry.convex
         return model, geometry
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from deft_msgs.action import ExecuteGrasp, Park
+from deft_msgs.msg import PhaseTime
+from deft_msgs.srv import CheckGrasp, Rearm, Stop
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -22,9 +25,6 @@ from deft_motion.grasp_plan import GraspGoal, GraspPlanner
 from deft_motion.kinematics import ArmHandModel
 from deft_motion.planner import OmplPlanner
 from deft_motion.robot_port import GatedRobot
-from deft_msgs.action import ExecuteGrasp, Park
-from deft_msgs.msg import PhaseTime
-from deft_msgs.srv import CheckGrasp, Rearm, Stop
 
 
 class MotionNode(Node):
@@ -125,7 +125,7 @@ class MotionNode(Node):
     def _interrupted(self, handle: ServerGoalHandle) -> bool:
         return bool(handle.is_cancel_requested or self._gate.stopped)
 
-    def _carry_out(self, handle: ServerGoalHandle, result: ExecuteGrasp.Result | Park.Result, run) -> object:  # noqa: ANN001
+    def _carry_out(self, handle: ServerGoalHandle, result: ExecuteGrasp.Result | Park.Result, run) -> object:
         """Run a motion, turn its failures into error codes, and free the robot for the next goal."""
         try:
             run()

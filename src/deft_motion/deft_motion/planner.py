@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 import numpy as np
@@ -93,13 +94,13 @@ class OmplPlanner:
         """Dense waypoints along the vertices; corners are cut where that stays free (Chaikin, twice)."""
         for _ in range(2):
             cut = [vertices[0]]
-            for a, b in zip(vertices, vertices[1:], strict=False):
+            for a, b in itertools.pairwise(vertices):
                 cut += [0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b]
             cut.append(vertices[-1])
             candidate = np.array(cut)
-            if all(self._free(a, b, hand) for a, b in zip(candidate, candidate[1:], strict=False)):
+            if all(self._free(a, b, hand) for a, b in itertools.pairwise(candidate)):
                 vertices = candidate
         dense = [vertices[:1]]
-        for a, b in zip(vertices, vertices[1:], strict=False):
+        for a, b in itertools.pairwise(vertices):
             dense.append(np.linspace(a, b, self._count(a, b))[1:])
         return np.vstack(dense)

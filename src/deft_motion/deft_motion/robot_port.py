@@ -9,6 +9,7 @@ import numpy as np
 from builtin_interfaces.msg import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -21,7 +22,7 @@ from deft_motion import codes
 from deft_motion.gate import RobotState, SafetyGate
 from deft_motion.paths import JointPath, still
 
-START_DELAY = 0.10   # s from the latest joint state to the start of a command, so that arm and hand start together
+START_DELAY = 0.15   # s from the latest joint state to the start of a command, so that arm and hand start together
 HOLD_SECONDS = 0.02
 
 
@@ -100,10 +101,11 @@ class GatedRobot:
         """See RobotPort. Passes the gate, then publishes."""
         state = self.state()
         self._gate.check(arm, hand, state)
-        # The check takes a while; the start is counted from what the robot says now.
-        start = self.state().stamp + START_DELAY
+        # Checking and packing take a while; the start is counted from what the robot says now.
+        messages = self._packed(arm, hand)
         with self._gate.armed():
-            self._publish(arm, hand, start)
+            start = self.state().stamp + START_DELAY
+            self._publish(messages, start)
         return start
 
     def hold(self) -> None:
@@ -112,22 +114,26 @@ class GatedRobot:
         if state is None:
             raise DeftError(codes.STALE_STATE, "no joint states have arrived, there is nothing to hold")
         self._gate.check_hold(state.arm, state.hand, state)
-        self._publish(self._stay(state.arm), self._stay(state.hand), 0.0)
+        self._publish(self._packed(self._stay(state.arm), self._stay(state.hand)), 0.0)
 
     @staticmethod
     def _stay(position: Array) -> JointPath:
         path = still(position, HOLD_SECONDS)
         return JointPath(path.times[1:], path.positions[1:], path.velocities[1:])
 
-    def _publish(self, arm: JointPath | None, hand: JointPath | None, start: float) -> None:
+    def _packed(self, arm: JointPath | None, hand: JointPath | None) -> list[tuple[Publisher, JointTrajectory]]:
+        packed = []
         for publisher, part, path in ((self._arm, "arm", arm), (self._hand, "hand", hand)):
-            if path is None:
-                continue
-            message = JointTrajectory(joint_names=list(self._parts[part]))
+            if path is not None:
+                points = [JointTrajectoryPoint(positions=q.tolist(), velocities=v.tolist(), time_from_start=_duration(t))
+                          for t, q, v in zip(path.times, path.positions, path.velocities, strict=True)]
+                packed.append((publisher, JointTrajectory(joint_names=list(self._parts[part]), points=points)))
+        return packed
+
+    @staticmethod
+    def _publish(messages: list[tuple[Publisher, JointTrajectory]], start: float) -> None:
+        for publisher, message in messages:
             message.header.stamp = stamp_msg(round(start * 1e9))
-            message.points = [JointTrajectoryPoint(positions=q.tolist(), velocities=v.tolist(),
-                                                   time_from_start=_duration(t))
-                              for t, q, v in zip(path.times, path.positions, path.velocities, strict=True)]
             publisher.publish(message)
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from action_msgs.msg import GoalStatus
+from deft_msgs.action import Evaluate, FineTune
+from deft_msgs.msg import SessionStatus
+from deft_msgs.srv import SubmitReward
 from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
@@ -14,9 +17,6 @@ from rclpy.node import Node
 
 from deft_core.ros import names
 from deft_core.ros.node import CallTimeout, call, wait
-from deft_msgs.action import Evaluate, FineTune
-from deft_msgs.msg import SessionStatus
-from deft_msgs.srv import SubmitReward
 
 SERVER_SECONDS = 20.0
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
+from deft_msgs.msg import SessionStatus
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-
-from deft_msgs.msg import SessionStatus
 
 
 def clock(seconds: float) -> str:

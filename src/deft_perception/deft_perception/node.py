@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from deft_msgs.msg import ObjectObservation
+from deft_msgs.srv import Observe
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import Image, RegionOfInterest
@@ -16,8 +18,6 @@ from deft_core.ros import names
 from deft_core.ros.images import ImageSet, ImageSynchronizer
 from deft_core.ros.node import declare, declare_config_dir, declare_robot, run_node
 from deft_core.ros.qos import LATCHED
-from deft_msgs.msg import ObjectObservation
-from deft_msgs.srv import Observe
 from deft_perception import codes
 from deft_perception.observation import Frame, Observation, observe
 from deft_perception.segmentation import Prompt, TabletopConfig

@@ -58,7 +58,7 @@ def observe(frame: Frame, camera: Pose, region: BoxConfig, prompt: Prompt,
                         f"{shape} differ in size; enable align_depth on the camera")
     points = cloud(frame.depth, frame.intrinsics, camera)
     low, high = np.array(region.lower[:2]), np.array(region.upper[:2])
-    inside = ((points[..., :2] > low) & (points[..., :2] < high)).all(axis=-1)
+    inside = np.asarray(((points[..., :2] > low) & (points[..., :2] < high)).all(axis=-1))
     found = segment(points, inside, prompt, config)
     valid = found.mask & (frame.depth > 0)
     fraction = float(valid.sum() / found.mask.sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -131,7 +132,7 @@ def segment(points: Array, inside: NDArray[np.bool_], prompt: Prompt, config: Ta
     return Segment(labels == chosen, score, table, len(large))
 
 
-def _choose(labels: NDArray[np.int32], stats: NDArray[np.int32], candidates: list[int],
+def _choose(labels: NDArray[Any], stats: NDArray[Any], candidates: list[int],
             prompt: Prompt) -> tuple[int, float]:
     """The candidate at the prompt, or the largest one; its score is how clearly it won."""
     height, width = labels.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from deft_msgs.srv import RetargetHand
 from rclpy.node import Node
 
 from deft_core.errors import DeftError
@@ -10,7 +11,6 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.node import declare_config_dir, declare_hand, run_node
 from deft_core.types import GraspParameters
-from deft_msgs.srv import RetargetHand
 from deft_retarget import codes
 from deft_retarget.axis_mapping import AxisRetargeter, grasp_rotation
 

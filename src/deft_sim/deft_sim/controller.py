@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
+from scipy.interpolate import CubicHermiteSpline, PPoly
 
 from deft_core.types import Array
 
@@ -42,6 +42,7 @@ class TrajectoryController:
         self._target = np.array(position, float)
         self._trajectory: JointTrajectory | None = None
         self._spline: CubicHermiteSpline | None = None
+        self._velocity: PPoly | None = None
 
     def accept(self, trajectory: JointTrajectory) -> None:
         """Take over a trajectory. Raises ValueError where ros2_controllers would reject it."""
@@ -81,7 +82,7 @@ class TrajectoryController:
         if self._trajectory is not None:
             started, over = times >= self._trajectory.start, times >= self._trajectory.end
             running = started & ~over
-            if running.any() and self._spline is not None:
+            if running.any() and self._spline is not None and self._velocity is not None:
                 local = times[running] - self._trajectory.start
                 positions[running], velocities[running] = self._spline(local), self._velocity(local)
             positions[over] = self._final

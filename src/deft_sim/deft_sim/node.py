@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from deft_msgs.msg import RewardRequest
+from deft_msgs.srv import SubmitReward
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
@@ -18,7 +21,6 @@ from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
-from rcl_interfaces.msg import SetParametersResult
 from trajectory_msgs.msg import JointTrajectory as TrajectoryMsg
 
 from deft_core.config import find, load, parse
@@ -26,8 +28,6 @@ from deft_core.descriptions import TaskConfig
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import CallTimeout, call, declare, declare_config_dir, declare_hand, declare_robot
-from deft_msgs.msg import RewardRequest
-from deft_msgs.srv import SubmitReward
 from deft_sim.camera import SimCamera
 from deft_sim.config import RobotSim
 from deft_sim.controller import JointTrajectory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import mujoco
@@ -109,6 +110,6 @@ def _add_handle(body: mujoco.MjsBody, cup: Cup, mass: float, rgba: list[float], 
     out = cup.radius(cup.height / 2) + cup.handle
     top, bottom = 0.78 * cup.height, 0.25 * cup.height
     corners = [(cup.radius(top) - cup.wall, top), (out, top), (out, bottom), (cup.radius(bottom) - cup.wall, bottom)]
-    for (r0, z0), (r1, z1) in zip(corners, corners[1:], strict=False):
+    for (r0, z0), (r1, z1) in itertools.pairwise(corners):
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[0.0055, 0.0, 0.0], fromto=[r0, 0, z0, r1, 0, z1],
                       mass=mass, rgba=rgba, **{**collide, "group": 1})

@@ -182,7 +182,7 @@ class SimWorld:
 
         One call into MuJoCo for all steps: between single steps other Python threads would get in.
         """
-        times = self.clock + TIMESTEP * np.arange(steps)
+        times = np.asarray(self.clock + TIMESTEP * np.arange(steps), float)
         q_arm, v_arm = self.arm.sample(times)
         q_hand, v_hand = self.hand_controller.sample(times)
         control = np.zeros((1, steps, self.model.nu))

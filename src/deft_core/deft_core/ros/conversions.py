@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
+from deft_msgs.msg import GraspParameters as GraspMsg
+from deft_msgs.msg import Residual as ResidualMsg
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from geometry_msgs.msg import Pose as PoseMsg
 from numpy.typing import NDArray
@@ -16,8 +18,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from deft_core.types import Array, GraspParameters, Intrinsics, Pose
-from deft_msgs.msg import GraspParameters as GraspMsg
-from deft_msgs.msg import Residual as ResidualMsg
 
 ENCODINGS: dict[str, tuple[Any, int]] = {
     "rgb8": (np.uint8, 3), "mono8": (np.uint8, 1), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1)}

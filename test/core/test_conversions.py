@@ -1,0 +1,79 @@
+"""Messages and value types agree, and malformed messages are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Quaternion
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from deft_core.ros import conversions as conv
+from deft_core.types import GraspParameters, Intrinsics, Pose
+
+
+@pytest.mark.parametrize(("encoding", "dtype", "channels"), [("rgb8", np.uint8, 3), ("mono8", np.uint8, 1),
+                                                             ("16UC1", np.uint16, 1), ("32FC1", np.float32, 1)])
+def test_images_round_trip(encoding, dtype, channels):
+    shape = (5, 7, 3) if channels == 3 else (5, 7)
+    image = (np.random.default_rng(0).random(shape) * 200).astype(dtype)
+    assert np.array_equal(conv.image_from_msg(conv.image_to_msg(image, encoding, Header()), encoding), image)
+
+
+def test_big_endian_and_padded_rows():
+    image = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    msg = conv.image_to_msg(image, "16UC1", Header())
+    rows = image.astype(">u2").tobytes()
+    padded = b"".join(rows[i * 8:(i + 1) * 8] + b"\xff\xff" for i in range(3))
+    msg.is_bigendian, msg.step, msg.data = 1, 10, padded
+    assert np.array_equal(conv.image_from_msg(msg, "16UC1"), image)
+
+
+def test_wrong_encoding_and_truncated_data_are_refused():
+    msg = conv.image_to_msg(np.zeros((4, 4), np.uint16), "16UC1", Header())
+    with pytest.raises(ValueError, match="encoding"):
+        conv.image_from_msg(msg, "rgb8")
+    msg.data = msg.data[:-1]
+    with pytest.raises(ValueError, match="bytes"):
+        conv.image_from_msg(msg, "16UC1")
+
+
+def test_intrinsics_round_trip_and_refusals():
+    k = Intrinsics(640, 480, 465.0, 466.0, 319.5, 239.5)
+    assert conv.intrinsics_from_msg(conv.intrinsics_to_msg(k, Header())) == k
+    with pytest.raises(ValueError, match="calibrated"):
+        conv.intrinsics_from_msg(CameraInfo(width=640, height=480))
+    distorted = conv.intrinsics_to_msg(k, Header())
+    distorted.d = [0.1, 0.0, 0.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="distortion"):
+        conv.intrinsics_from_msg(distorted)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
+def test_poses_round_trip(rotvec):
+    pose = Pose(np.array([1.0, 2.0, 3.0]), Rotation.from_rotvec(rotvec))
+    assert np.allclose(conv.pose_from_msg(conv.pose_msg(pose)).matrix(), pose.matrix())
+
+
+def test_zero_quaternion_is_refused():
+    with pytest.raises(ValueError, match="not a rotation"):
+        conv.rotation_from_msg(Quaternion(x=0.0, y=0.0, z=0.0, w=0.0))
+
+
+def test_grasp_round_trip_and_mismatch():
+    grasp = GraspParameters(np.arange(3.0), np.array([0.1, 0.2, 0.3]), ("a", "b"), np.array([0.5, 0.6]), "h", "base_link")
+    msg = conv.grasp_to_msg(grasp)
+    back = conv.grasp_from_msg(msg)
+    assert back.joint_names == grasp.joint_names and np.array_equal(back.joints, grasp.joints)
+    msg.joint_names = ["a"]
+    with pytest.raises(ValueError, match="joint names"):
+        conv.grasp_from_msg(msg)
+
+
+def test_stamps():
+    assert conv.stamp_nanoseconds(conv.stamp_msg(1_234_567_890_123)) == 1_234_567_890_123
+    assert conv.stamp_seconds(Time(sec=2, nanosec=500_000_000)) == 2.5

@@ -1,0 +1,104 @@
+"""Table, clusters, prompts: on synthetic clouds with noise, holes and clutter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deft_core.errors import DeftError
+from deft_core.types import Intrinsics
+from deft_perception import codes
+from deft_perception.observation import MASK_AT_BORDER, SEVERAL_OBJECTS, Frame, observe
+from deft_perception.segmentation import Prompt, TabletopConfig, cloud, fit_table
+
+K = Intrinsics(320, 240, 230.0, 230.0, 159.5, 119.5)
+CONFIG = TabletopConfig()
+
+
+def ray_cast(robot, boxes, table=0.0, noise=0.0, seed=0):
+    """Depth image (mm) of a table plane and axis-aligned boxes (centre xy, half size, height), by ray casting."""
+    camera = robot.camera.optical_in_base.pose()
+    v, u = np.indices((K.height, K.width))
+    rays = camera.apply(K.deproject(np.stack([u, v], -1), np.ones((K.height, K.width)))) - camera.position
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (table - camera.position[2]) / rays[..., 2]
+        t = np.where(t > 0, t, np.inf)
+        for x, y, half, height in boxes:
+            low, high = np.array([x - half, y - half, table]), np.array([x + half, y + half, table + height])
+            a, b = (low - camera.position) / rays, (high - camera.position) / rays
+            near, far = np.minimum(a, b).max(-1), np.maximum(a, b).min(-1)
+            t = np.where((near < far) & (near > 0), np.minimum(t, near), t)
+    metres = np.where(t < 3.0, t, 0.0)
+    metres = metres + (metres > 0) * noise * np.random.default_rng(seed).standard_normal(metres.shape)
+    return np.round(metres * 1000).astype(np.uint16), camera
+
+
+def look(robot, boxes, prompt=Prompt(), **kwargs):  # noqa: B008  (a frozen value)
+    depth, camera = ray_cast(robot, boxes, **kwargs)
+    return observe(Frame(np.zeros((240, 320, 3), np.uint8), depth, K), camera, robot.object_region, prompt, CONFIG)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+@pytest.mark.parametrize("table", [-0.02, 0.0, 0.03])
+def test_a_box_is_found_and_measured(robot, noise, table):
+    seen = look(robot, [(0.5, 0.0, 0.04, 0.12)], noise=noise, table=table)
+    assert abs(seen.table_height - table) < 0.002
+    assert np.allclose(seen.box_centre[:2], [0.5, 0.0], atol=0.01)
+    assert abs(seen.extent[2] - 0.12) < 0.02
+    assert seen.quality == 0 and seen.mask_score == 1.0
+
+
+def test_plane_survives_clutter_and_holes(robot):
+    boxes = [(x, y, 0.03, 0.1) for x in (0.4, 0.55, 0.7) for y in (-0.25, 0.0, 0.25)]
+    depth, camera = ray_cast(robot, boxes, noise=0.002)
+    depth[np.random.default_rng(1).random(depth.shape) < 0.4] = 0
+    points = cloud(depth, K, camera)
+    plane = fit_table(points[np.isfinite(points).all(-1)], CONFIG)
+    assert abs(plane.height_at(0.5, 0.0)) < 0.003 and plane.normal[2] > 0.999
+
+
+def test_prompts_choose(robot):
+    boxes = [(0.45, -0.2, 0.03, 0.1), (0.5, 0.15, 0.05, 0.15)]
+    _, camera = ray_cast(robot, boxes)
+    small = K.project(camera.inverse().apply(np.array([0.45, -0.2, 0.1])))
+    assert look(robot, boxes).quality & SEVERAL_OBJECTS
+    by_point = look(robot, boxes, Prompt(point=tuple(small)))
+    assert np.allclose(by_point.box_centre[:2], [0.45, -0.2], atol=0.02) and not by_point.quality & SEVERAL_OBJECTS
+    box = (small[0] - 30, small[1] - 30, small[0] + 30, small[1] + 30)
+    assert np.allclose(look(robot, boxes, Prompt(box=box)).box_centre[:2], [0.45, -0.2], atol=0.02)
+
+
+def code_of(call) -> int:
+    with pytest.raises(DeftError) as caught:
+        call()
+    assert len(caught.value.message) > 20
+    return caught.value.code
+
+
+def test_typed_refusals(robot):
+    box = [(0.5, 0.0, 0.04, 0.1)]
+    assert code_of(lambda: look(robot, [])) == codes.NO_OBJECT
+    assert code_of(lambda: look(robot, box, Prompt(point=(5.0, 230.0)))) == codes.NO_OBJECT
+    assert code_of(lambda: look(robot, box, Prompt(point=(999.0, 10.0)))) == codes.BAD_INPUT
+    assert code_of(lambda: look(robot, box, Prompt(box=(0.0, 200.0, 20.0, 230.0)))) == codes.NO_OBJECT
+    camera = robot.camera.optical_in_base.pose()
+    empty = Frame(np.zeros((240, 320, 3), np.uint8), np.zeros((240, 320), np.uint16), K)
+    assert code_of(lambda: observe(empty, camera, robot.object_region, Prompt(), CONFIG)) == codes.NO_TABLE
+    small = Frame(np.zeros((120, 160, 3), np.uint8), np.zeros((240, 320), np.uint16), K)
+    assert code_of(lambda: observe(small, camera, robot.object_region, Prompt(), CONFIG)) == codes.BAD_INPUT
+
+
+def test_an_object_cut_by_the_border_is_flagged(robot):
+    depth, camera = ray_cast(robot, [(0.5, 0.0, 0.04, 0.12)])
+    narrow = Intrinsics(160, 240, K.fx, K.fy, K.cx, K.cy)
+    seen = observe(Frame(np.zeros((240, 160, 3), np.uint8), np.ascontiguousarray(depth[:, :160]), narrow), camera,
+                   robot.object_region, Prompt(), CONFIG)
+    assert seen.quality & MASK_AT_BORDER
+
+
+def test_a_wall_is_not_a_table():
+    rng = np.random.default_rng(0)
+    wall = np.column_stack([np.full(5000, 0.5), rng.uniform(-0.3, 0.3, 5000), rng.uniform(0, 0.4, 5000)])
+    with pytest.raises(DeftError) as caught:
+        fit_table(wall + 0.0005 * rng.standard_normal(wall.shape), CONFIG)
+    assert caught.value.code == codes.NO_TABLE
