@@ -132,7 +132,7 @@ def test_cut_at_every_journal_record_and_resumed_it_ends_the_same(tmp_path):
 def test_a_pending_reward_survives_a_restart(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, {"die_after": 5})  # park observe predict check execute, dies when asking
-    session, graph = run(tmp_path)
+    _, graph = run(tmp_path)
     assert graph.asked[0].episode == 0 and graph.asked[0].outcome["phases"] == [["hold", 1.0, 2.0]]
     assert len(graph.executed) == 7, "the executed episode is not executed again"
 
@@ -169,7 +169,7 @@ def test_three_failures_abort_and_end_with_a_typed_error(tmp_path):
 def test_camera_and_missing_object_are_waited_for(tmp_path):
     session, graph = run(tmp_path, {"failures": {"observe": [101, 101, 103, None]}}, episodes=2)
     assert all(s.status == "scored" for s in session.finished())
-    assert [r.outcome is None for r in graph.asked][0], "asked for the object first"
+    assert graph.asked[0].outcome is None, "asked for the object first"
 
 
 def test_cancel_ends_the_loop_and_keeps_what_is_done(tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-
 from support import CONFIG
+
 from deft_core.config import content_hash, find, load, parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
 from deft_core.errors import ConfigError

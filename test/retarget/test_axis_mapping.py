@@ -77,7 +77,8 @@ def test_the_little_finger_and_twist_are_dropped(hand):
 def test_limits_hold_and_saturation_is_reported(hand, pose):
     result = AxisRetargeter(hand).retarget(np.array(pose))
     assert np.all(result.joints >= np.array(hand.lower)) and np.all(result.joints <= np.array(hand.upper))
-    at_limit = {n for n, q, lo, hi in zip(hand.joint_names, result.joints, hand.lower, hand.upper, strict=True) if q in (lo, hi)}
+    rows = zip(hand.joint_names, result.joints, hand.lower, hand.upper, strict=True)
+    at_limit = {name for name, q, lower, upper in rows if q in (lower, upper)}
     assert set(result.saturated) <= at_limit
 
 

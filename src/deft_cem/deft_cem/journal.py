@@ -18,7 +18,6 @@ from typing import Any
 from deft_cem import codes
 from deft_core.errors import DeftError
 
-
 CRC_KEY = b', "crc": '
 
 

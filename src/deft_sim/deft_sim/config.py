@@ -12,7 +12,7 @@ class RobotSim(Config):
     """`sim:` of a robot: its servos, rates and collision stop."""
 
     kp: Positive = Field(description="position gain of the arm's joints, N m/rad")
-    kv: Positive = Field(description="velocity gain of the arm's joints, N m s/rad")
+    kv: tuple[Positive, ...] = Field(description="velocity gain of each of the arm's joints, N m s/rad")
     armature: Positive = Field(description="rotor inertia added to every arm joint, kg m^2")
     joint_state_rate: Positive = Field(description="Hz of simulated time")
     camera_rate: Positive = Field(description="Hz of simulated time")

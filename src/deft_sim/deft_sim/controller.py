@@ -20,10 +20,6 @@ class JointTrajectory:
     velocities: Array
     start: float  # s, robot clock
 
-    @property
-    def end(self) -> float:
-        return self.start + float(self.times[-1])
-
 
 class TrajectoryController:
     """Follows one trajectory at a time; a new one replaces it, and without one the last target is held.
@@ -80,11 +76,12 @@ class TrajectoryController:
         positions = np.repeat(self._target[None], len(times), axis=0)
         velocities = np.zeros_like(positions)
         if self._trajectory is not None:
-            started, over = times >= self._trajectory.start, times >= self._trajectory.end
-            running = started & ~over
+            # To the nanosecond, so that what happens does not depend on what the clock read at the start.
+            local = np.round(times - self._trajectory.start, 9)
+            over = local >= round(float(self._trajectory.times[-1]), 9)
+            running = (local >= 0.0) & ~over
             if running.any() and self._spline is not None and self._velocity is not None:
-                local = times[running] - self._trajectory.start
-                positions[running], velocities[running] = self._spline(local), self._velocity(local)
+                positions[running], velocities[running] = self._spline(local[running]), self._velocity(local[running])
             positions[over] = self._final
             if over[-1]:
                 self.hold(self._final)

@@ -39,11 +39,10 @@ def _prepare_arm(spec: mujoco.MjSpec, robot: RobotConfig, settings: RobotSim) ->
             geom.group = 3
             geom.contype, geom.conaffinity = (ROBOT, OBJECT | TABLE) if body in colliding else (0, 0)
             geom.condim, geom.friction = 4, [0.8, 0.02, 0.0005]
-    for name in robot.joint_names:
+    for name, kv in zip(robot.joint_names, settings.kv, strict=True):
         joint = spec.joint(name)
         joint.armature = settings.armature
-        limit = abs(joint.actfrcrange[1]) or 50.0
-        _add_servo(spec, name, settings.kp, settings.kv, limit)
+        _add_servo(spec, name, settings.kp, kv, abs(joint.actfrcrange[1]) or 50.0)
 
 
 def _prepare_hand(spec: mujoco.MjSpec, hand: HandConfig, settings: HandSim) -> None:

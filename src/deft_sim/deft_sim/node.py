@@ -144,8 +144,8 @@ class SimNode(Node):
                 future.set_exception(error)
 
     def _pace(self, world: SimWorld, started: float) -> None:
-        """Real-time factor, or no waiting; a sleeping world follows the wall clock."""
-        if self._factor > 0 or world.asleep:
+        """Real-time factor, or no waiting while a trajectory runs; an idle world follows the wall clock."""
+        if self._factor > 0 or world.idle:
             seconds = TICK_SECONDS / (self._factor or 1.0)
             time.sleep(max(0.0, seconds - (time.monotonic() - started)))
 

@@ -1,7 +1,7 @@
 """The simulated robot cell: physics, controllers, collision stop, and what a person would see.
 
-Physics runs only while something can move: from the start of a trajectory until SETTLE_SECONDS
-after its end. In between the world sleeps; the clock goes on, nothing changes. With the commands
+Physics runs only while something moves: from the start of a trajectory until SETTLE_SECONDS after
+its end, and on until everything is at rest. In between the world sleeps; the clock goes on, nothing changes. With the commands
 starting at their stamps, what happens is then a function of the commands alone, not of how fast
 messages travel.
 """
@@ -23,6 +23,8 @@ from deft_sim.scenes import scene_module
 TICK_STEPS = 10  # physics steps a tick: 20 ms
 TICK_SECONDS = TICK_STEPS * TIMESTEP
 SETTLE_SECONDS = 0.2
+SETTLE_LIMIT = 3.0    # s, at most this long after a trajectory
+REST_SPEED = 0.05     # m/s and rad/s
 LANDING_SECONDS = 0.36
 PLACE_CLEARANCE = 0.001  # m, objects are put down from this high
 
@@ -134,7 +136,7 @@ class SimWorld:
 
     @property
     def _settling(self) -> bool:
-        return self._settle_left > 0 and not self._moving
+        return self._settle_left > 0.0 and not self._moving
 
     @property
     def _moving(self) -> bool:
@@ -143,7 +145,12 @@ class SimWorld:
     @property
     def asleep(self) -> bool:
         """True when nothing moves and no trajectory has started."""
-        return self._settle_left <= 0 and not self._moving
+        return self._settle_left == 0.0 and not self._moving
+
+    @property
+    def idle(self) -> bool:
+        """True when no trajectory runs and its settling time is over, though something may still roll."""
+        return self._settle_left <= 0.0 and not self._moving
 
     @property
     def version(self) -> int:
@@ -164,15 +171,20 @@ class SimWorld:
             self._settle_left = SETTLE_SECONDS
         self._advance(TICK_STEPS)
         if not self._moving:
-            self._settle_left = max(0.0, self._settle_left - TICK_SECONDS)
-            if self._settle_left < 1e-9:
-                self._settle_left = 0.0
-                self._accept_pending()
+            self._settle()
         self._steps += 1
         self.history.moments.append(self._moment())
         self._stop_on_collision()
 
-    def _accept_pending(self) -> None:
+    def _settle(self) -> None:
+        """Count down to sleep; something that still rolls or swings is given SETTLE_LIMIT to come to rest."""
+        self._settle_left = round(self._settle_left - TICK_SECONDS, 6)
+        if self._settle_left > 0:
+            return
+        resting = float(np.abs(self.data.qvel).max()) < REST_SPEED
+        if resting or self._settle_left <= SETTLE_SECONDS - SETTLE_LIMIT:
+            self._settle_left = 0.0
+            self.data.qvel[:] = 0.0
         for controller, trajectory in self._pending:
             controller.accept(trajectory)
         self._pending.clear()

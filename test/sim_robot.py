@@ -1,0 +1,89 @@
+"""The simulated robot behind RobotPort without ROS: the same cores as the graph, in one thread."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deft_affordance.heuristic import HeuristicPredictor
+from deft_affordance.predictor import ObjectView
+from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+from deft_core.projection import contact_point
+from deft_core.types import GraspParameters
+from deft_motion.executor import Execution, GraspExecutor
+from deft_motion.gate import RobotState, SafetyGate
+from deft_motion.grasp_plan import GraspGoal, GraspPlanner
+from deft_motion.kinematics import ArmHandModel
+from deft_motion.planner import OmplPlanner
+from deft_perception.observation import Frame, Observation, observe
+from deft_perception.segmentation import Prompt, TabletopConfig
+from deft_retarget.axis_mapping import AxisRetargeter, grasp_rotation
+from deft_sim.camera import SimCamera
+from deft_sim.controller import JointTrajectory
+from deft_sim.history import Verdict
+from deft_sim.world import SimWorld
+
+
+class SimPort:
+    """Commands go straight into the world; time passes when somebody waits for it."""
+
+    def __init__(self, world: SimWorld, gate: SafetyGate) -> None:
+        self.world, self.gate = world, gate
+
+    def state(self) -> RobotState:
+        q, _ = self.world.joint_state()
+        n = len(self.world.robot.joint_names)
+        return RobotState(self.world.clock, q[:n], q[n:], 0.0)
+
+    def send(self, arm, hand):
+        self.gate.check(arm, hand, self.state())
+        start = round(self.world.clock + 0.1, 6)
+        for path, names, command in ((arm, self.world.robot.joint_names, self.world.command_arm),
+                                     (hand, self.world.hand.joint_names, self.world.command_hand)):
+            if path is not None:
+                command(JointTrajectory(names, path.times, path.positions, path.velocities, start))
+        return start
+
+    def next_state(self, after: float, timeout: float) -> RobotState:
+        while self.world.clock <= after:
+            self.world.tick()
+        return self.state()
+
+    def hold(self) -> None:
+        self.world.hold()
+
+
+class SimRobot:
+    """World, perception, prior, retargeting and motion."""
+
+    def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int) -> None:
+        self.robot, self.hand, self.task = robot, hand, task
+        self.world = SimWorld(robot, hand, task, seed)
+        model = ArmHandModel(robot, hand)
+        self.gate = SafetyGate(robot, hand, ArmHandModel(robot, hand))
+        self.port = SimPort(self.world, self.gate)
+        self.planner = GraspPlanner(robot, hand, model, self.gate)
+        self.executor = GraspExecutor(robot, hand, model, OmplPlanner(model), self.planner, self.port)
+        self.retargeter = AxisRetargeter(hand)
+
+    def look(self) -> tuple[Observation, GraspParameters]:
+        """Render, segment, predict, retarget: the observation and the prior xi."""
+        camera = SimCamera(self.world.model, self.robot.camera)
+        rgb, depth = camera.render(self.world.data, 0)
+        camera.close()
+        frame, pose = Frame(rgb, depth, self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
+        seen = observe(frame, pose, self.robot.object_region, Prompt(), TabletopConfig())
+        u, v, width, height = seen.roi
+        view = ObjectView(rgb[v:v + height, u:u + width], seen.roi, seen.mask, pose, self.task.text)
+        prior = HeuristicPredictor().predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
+        contact = contact_point(prior.pixels[0], seen.mask, depth, frame.intrinsics, pose)
+        xi = GraspParameters(contact, grasp_rotation(prior.wrist_in_base).as_rotvec(), self.hand.joint_names,
+                             self.retargeter.retarget(prior.mano_pose).joints, self.hand.name)
+        return seen, xi
+
+    def goal(self, seen: Observation, grasp: GraspParameters) -> GraspGoal:
+        return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent)
+
+    def execute(self, seen: Observation, grasp: GraspParameters, seed: int = 0) -> tuple[Execution, Verdict]:
+        done = self.executor.execute(self.goal(seen, grasp), seed, lambda *_: None, lambda: False)
+        phases = {name: (start, end) for name, start, end in done.phases}
+        return done, self.world.scene.judge(self.world.history, phases, self.hand)
