@@ -26,6 +26,7 @@ CAMERA_RETRY_SECONDS = 0.5
 # Codes of Observe that a person at the table can mend by putting the object right.
 SCENE_PROBLEMS = range(102, 105)
 # Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
+STOPPED = 406
 INFEASIBLE = (401, 402, 403, 404, 405, 410)
 
 
@@ -152,6 +153,8 @@ class FineTuningLoop:
         """A step failed: infeasible when it speaks of the grasp, else aborted and tried again a few times."""
         if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED):
             raise error
+        if error.code == STOPPED:  # somebody wants the robot to stand still: no attempt is used up
+            raise DeftError(codes.PIPELINE_FAILED, f"{error.message}, then run again with the same session folder")
         if error.code in INFEASIBLE or error.code // 100 in (2, 3):
             self._finish(episode, attempt, "infeasible", reason=error.message)
         elif attempt + 1 < MAX_ATTEMPTS:

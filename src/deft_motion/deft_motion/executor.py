@@ -161,16 +161,28 @@ class GraspExecutor:
         came = way_in.positions[way_in.times >= grasped][::-1] if reached > grasped else way_in.positions[-1:]
         approach = plan.arm.until(min(reached, grasped)).positions[::-1]
         try:
-            if how == "place_back" and len(came) > 1:
-                back = self._timed(came)
-                self._run(back, None, (("place", 0.0, back.duration),), done, cancelled)
+            placed = how == "place_back" and len(came) > 1 and self._place(came, done, cancelled)
             opening = self._opening(OPEN_SECONDS)
             self._run(None, opening, (("release", 0.0, opening.duration),), done, cancelled)
-            out = self._timed(approach if how == "place_back" else np.vstack([came, approach]))
+            out = self._timed(approach if placed else np.vstack([came, approach]))
             self._run(out, None, (("retreat", 0.0, out.duration),), done, cancelled)
         except _TrackingLost:
             self._port.hold()
             done.stop_reason = done.stop_reason or COLLISION_STOP
+
+    def _place(self, came: Array, done: Execution, cancelled: Callable[[], bool]) -> bool:
+        """Bring the object back to where it was grasped. False, and nothing moves, when the gate refuses.
+
+        Fingers that lost the object stand otherwise than planned and may reach below the table there.
+        """
+        back = self._timed(came)
+        try:
+            self._run(back, None, (("place", 0.0, back.duration),), done, cancelled)
+        except DeftError as error:
+            if error.code != codes.GATE_REFUSED:
+                raise
+            return False
+        return True
 
     def _timed(self, positions: Array) -> JointPath:
         """A path from where the arm is along positions (k, n_arm), as fast as allowed."""

@@ -63,7 +63,7 @@ class SimNode(Node):
     def _make_interfaces(self) -> None:
         camera = self.robot.camera.namespace
         self._joint_states = self.create_publisher(JointState, self.robot.joint_states_topic, qos.JOINT_STATE_PUBLISHER)
-        self._clock = self.create_publisher(Clock, "/clock", qos.CLOCK)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", qos.CLOCK)
         self._rgb = self.create_publisher(Image, f"{camera}/color/image_raw", qos.IMAGE_PUBLISHER)
         self._rgb_info = self.create_publisher(CameraInfo, f"{camera}/color/camera_info", qos.IMAGE_PUBLISHER)
         self._depth = self.create_publisher(Image, f"{camera}/aligned_depth_to_color/image_raw", qos.IMAGE_PUBLISHER)
@@ -154,7 +154,7 @@ class SimNode(Node):
         position, velocity = world.joint_state()
         self._joint_states.publish(JointState(header=Header(stamp=stamp), name=list(world.joint_names),
                                               position=position.tolist(), velocity=velocity.tolist()))
-        self._clock.publish(Clock(clock=stamp))
+        self._clock_publisher.publish(Clock(clock=stamp))
 
     def _show(self, world: SimWorld) -> None:
         """Render, unless nothing has changed since the last frame."""

@@ -62,6 +62,15 @@ def call(client: Client, request: Any, timeout: float, cancelled: Callable[[], b
     Raises:
         CallTimeout: no server, no answer, or cancelled.
     """
+    # Without this an answer can be lost: the server may know our request before it knows where to reply.
+    waited = 0.0
+    while not client.wait_for_service(timeout_sec=0.25):
+        waited += 0.25
+        if cancelled():
+            raise CallTimeout(f"service {client.srv_name}: cancelled while waiting")
+        if waited > timeout:
+            raise CallTimeout(f"service {client.srv_name} was not found within {timeout:.0f} s; is its node running? "
+                              "(`ros2 node list`)")
     future = client.call_async(request)
     wait(future, timeout, cancelled, f"service {client.srv_name}")
     return future.result()

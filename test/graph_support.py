@@ -1,0 +1,110 @@
+"""The composed graph in this process, in a domain of its own, seen only from this machine."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from action_msgs.msg import GoalStatus
+from deft_msgs.action import FineTune
+from deft_msgs.msg import RewardRequest, SessionStatus
+from deft_msgs.srv import SubmitReward
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from deft_bringup.graph import ComposedGraph, GraphOptions
+from deft_core.ros import names
+from deft_core.ros.node import call
+from deft_core.ros.qos import LATCHED
+
+FIRST_DOMAIN = 100 + os.getpid() % 100  # tests of two checkouts do not hear each other either
+
+
+def domain(offset: int) -> str:
+    return str(FIRST_DOMAIN + offset)
+
+
+class Tester:
+    """A client beside the graph: goals, rewards, and what the graph says of itself."""
+
+    def __init__(self, graph: ComposedGraph) -> None:
+        self.graph = graph
+        self.node = Node("tester")
+        self.statuses: list[SessionStatus] = []
+        self.requests: list[RewardRequest] = []
+        self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
+        self.node.create_subscription(RewardRequest, names.REWARD_REQUEST, self.requests.append, LATCHED)
+        self.fine_tune = ActionClient(self.node, FineTune, names.FINE_TUNE)
+        self.submit_client = self.node.create_client(SubmitReward, names.SUBMIT_REWARD)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+        assert self.fine_tune.wait_for_server(20)
+
+    def close(self) -> None:
+        self._executor.shutdown(timeout_sec=2)
+        self._thread.join(timeout=2)
+        self.node.destroy_node()
+
+    def send(self, folder: Path, episodes: int = 4, **changes: Any) -> Any:
+        """A goal handle (accepted or not)."""
+        goal = FineTune.Goal(**{"task": "pick_cup", "episodes": episodes, "seed": 0, "object_set": "train",
+                                "session_dir": str(folder), **changes})
+        future = self.fine_tune.send_goal_async(goal)
+        wait_for(future.done, 20)
+        return future.result()
+
+    def result(self, handle: Any, seconds: float = 120) -> tuple[int, FineTune.Result]:
+        """Status and result of a goal."""
+        future = handle.get_result_async()
+        wait_for(future.done, seconds)
+        return future.result().status, future.result().result
+
+    def submit(self, **fields: Any) -> SubmitReward.Response:
+        return call(self.submit_client, SubmitReward.Request(**{"episode": -1, **fields}), 10.0)
+
+    def call(self, service: type, name: str, request: Any) -> Any:
+        client = self.node.create_client(service, name)
+        try:
+            return call(client, request, 20.0)
+        finally:
+            self.node.destroy_client(client)
+
+    def put_object(self, episode: int) -> None:
+        """What a person does with the hands: put the episode's object on the table."""
+        self.graph.nodes["deft_sim"].ask(lambda world: world.reset("train", episode))
+
+    def state(self) -> str:
+        return self.statuses[-1].state if self.statuses else ""
+
+    def pending(self) -> RewardRequest | None:
+        return self.requests[-1] if self.requests and self.requests[-1].session else None
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str = "") -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition}"
+        time.sleep(0.01)
+
+
+@contextmanager
+def graph_with(number: int, **options: Any) -> Iterator[Tester]:
+    os.environ["ROS_DOMAIN_ID"] = domain(number)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    with ComposedGraph(GraphOptions(task="pick_cup", **options)) as graph:
+        tester = Tester(graph)
+        try:
+            yield tester
+        finally:
+            tester.close()
+
+
+SUCCEEDED, CANCELED, ABORTED = GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED
