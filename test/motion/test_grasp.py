@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sim_robot import SimRobot
 
+from deft_bringup.inprocess import SimRobot
 from deft_core.errors import DeftError
 from deft_motion import codes
 from deft_motion.executor import Cancelled

@@ -1,4 +1,4 @@
-"""The simulated robot behind RobotPort without ROS: the same cores as the graph, in one thread."""
+"""The simulated robot without ROS: the same cores as the graph, in one thread, for tests and studies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from deft_motion.executor import Execution, GraspExecutor
 from deft_motion.gate import RobotState, SafetyGate
 from deft_motion.grasp_plan import GraspGoal, GraspPlanner
 from deft_motion.kinematics import ArmHandModel
+from deft_motion.paths import JointPath
 from deft_motion.planner import OmplPlanner
 from deft_perception.observation import Frame, Observation, observe
 from deft_perception.segmentation import Prompt, TabletopConfig
@@ -30,11 +31,13 @@ class SimPort:
         self.world, self.gate = world, gate
 
     def state(self) -> RobotState:
+        """See RobotPort."""
         q, _ = self.world.joint_state()
         n = len(self.world.robot.joint_names)
         return RobotState(self.world.clock, q[:n], q[n:], 0.0)
 
-    def send(self, arm, hand):
+    def send(self, arm: JointPath | None, hand: JointPath | None) -> float:
+        """See RobotPort. Passes the gate."""
         self.gate.check(arm, hand, self.state())
         start = round(self.world.clock + 0.1, 6)
         for path, names, command in ((arm, self.world.robot.joint_names, self.world.command_arm),
@@ -44,11 +47,13 @@ class SimPort:
         return start
 
     def next_state(self, after: float, timeout: float) -> RobotState:
+        """See RobotPort."""
         while self.world.clock <= after:
             self.world.tick()
         return self.state()
 
     def hold(self) -> None:
+        """See RobotPort."""
         self.world.hold()
 
 
@@ -81,9 +86,11 @@ class SimRobot:
         return seen, xi
 
     def goal(self, seen: Observation, grasp: GraspParameters) -> GraspGoal:
+        """What deft_motion is asked for."""
         return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent)
 
     def execute(self, seen: Observation, grasp: GraspParameters, seed: int = 0) -> tuple[Execution, Verdict]:
+        """Execute, park, and what the operator says of it. Raises DeftError."""
         done = self.executor.execute(self.goal(seen, grasp), seed, lambda *_: None, lambda: False)
         phases = {name: (start, end) for name, start, end in done.phases}
         return done, self.world.scene.judge(self.world.history, phases, self.hand)
