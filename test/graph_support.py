@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from action_msgs.msg import GoalStatus
-from deft_msgs.action import FineTune
+from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
 from rclpy.action import ActionClient
@@ -41,6 +41,7 @@ class Tester:
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
         self.node.create_subscription(RewardRequest, names.REWARD_REQUEST, self.requests.append, LATCHED)
         self.fine_tune = ActionClient(self.node, FineTune, names.FINE_TUNE)
+        self.evaluate = ActionClient(self.node, Evaluate, names.EVALUATE)
         self.submit_client = self.node.create_client(SubmitReward, names.SUBMIT_REWARD)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -57,11 +58,21 @@ class Tester:
         """A goal handle (accepted or not)."""
         goal = FineTune.Goal(**{"task": "pick_cup", "episodes": episodes, "seed": 0, "object_set": "train",
                                 "session_dir": str(folder), **changes})
-        future = self.fine_tune.send_goal_async(goal)
+        return self._sent(self.fine_tune, goal)
+
+    def send_evaluation(self, folder: Path, **fields: Any) -> Any:
+        """A goal handle (accepted or not)."""
+        goal = Evaluate.Goal(**{"task": "pick_cup", "method": "prior", "trials": 1, "seed": 3, "object_set": "test",
+                                "session_dir": str(folder), **fields})
+        return self._sent(self.evaluate, goal)
+
+    @staticmethod
+    def _sent(client: ActionClient, goal: Any) -> Any:
+        future = client.send_goal_async(goal)
         wait_for(future.done, 20)
         return future.result()
 
-    def result(self, handle: Any, seconds: float = 120) -> tuple[int, FineTune.Result]:
+    def result(self, handle: Any, seconds: float = 120) -> tuple[int, Any]:
         """Status and result of a goal."""
         future = handle.get_result_async()
         wait_for(future.done, seconds)

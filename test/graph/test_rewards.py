@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
 import time
 
 import pytest
@@ -54,6 +56,24 @@ def test_bad_rewards_change_nothing_and_a_good_one_counts_once(unattended, tmp_p
     assert status == SUCCEEDED and result.best_reward == 0.75
     episodes = json.loads((tmp_path / "summary.json").read_text())["episodes"]
     assert [(e["reward"], e["success"], e["note"]) for e in episodes] == [(0.25, None, "from the test"), (0.75, True, "")]
+
+
+def test_the_reward_command(unattended, tmp_path):
+    def deft(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["deft", "reward", *words], env=os.environ.copy(), capture_output=True, text=True, check=False)
+
+    nothing = deft("0.5")
+    assert nothing.returncode == 1 and "no reward is asked for" in nothing.stderr
+    assert deft().returncode == 2
+    handle = unattended.send(tmp_path, episodes=1)
+    answer_reset(unattended)
+    next_reward_request(unattended)
+    refused = deft("1.2")
+    assert refused.returncode == 1 and "from 0 to 1" in refused.stderr
+    assert deft("0.8", "--success", "--note", "by hand").returncode == 0
+    assert unattended.result(handle)[0] == SUCCEEDED
+    episode = json.loads((tmp_path / "summary.json").read_text())["episodes"][0]
+    assert (episode["reward"], episode["success"], episode["note"]) == (0.8, True, "by hand")
 
 
 def test_a_voided_grasp_is_tried_again_with_the_same_sample(unattended, tmp_path):

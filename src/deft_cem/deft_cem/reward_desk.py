@@ -60,9 +60,10 @@ class RewardDesk:
         with self._condition:
             if session and self._session and session != self._session:
                 raise DeftError(codes.WRONG_SESSION, f"the running session is '{self._session}', not '{session}'")
-            if self._answer is not None and episode in (-1, self._episode):
+            meant = episode == self._episode or (episode == -1 and self._save is not None)
+            if self._answer is not None and self._score_wanted and meant:
                 raise DeftError(codes.ALREADY_ANSWERED, f"episode {self._episode} has its answer")
-            if self._save is None:
+            if self._save is None or self._answer is not None:
                 raise DeftError(codes.NOTHING_PENDING, "no reward is asked for now")
             if episode not in (-1, self._episode):
                 raise DeftError(codes.WRONG_EPISODE, f"the pending request is for episode {self._episode}, not {episode}")
