@@ -36,9 +36,10 @@ def fail(what: str) -> None:
 
 
 def sourced_ros() -> bool:
-    """True when a ROS 2 Jazzy installation is sourced in this shell."""
+    """True when a ROS 2 Jazzy installation other than our own is sourced in this shell."""
     distro = os.environ.get("ROS_DISTRO", "")
-    if not distro or not os.environ.get("AMENT_PREFIX_PATH"):
+    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if p and not p.startswith(f"{ROOT}/")]
+    if not distro or not prefixes:
         return False
     if distro != "jazzy":
         fail(f"ROS 2 '{distro}' is sourced; DEFT needs Jazzy: `source /opt/ros/jazzy/setup.bash`, "
@@ -102,7 +103,8 @@ def run(command: list[str], env: dict[str, str] | None = None, log: Path | None 
 def install_environment(ros: bool) -> None:
     if VENV.exists():
         shutil.rmtree(VENV)
-    venv = [sys.executable, "-m", "venv", str(VENV)]
+    # The interpreter behind a virtual environment: this may run from the very one that is replaced.
+    venv = [getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(VENV)]
     run(venv + (["--system-site-packages"] if ros else []))
     VENV.joinpath("COLCON_IGNORE").touch()
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
@@ -155,7 +157,6 @@ def environment(ros: bool) -> dict[str, str]:
         "CMAKE_PREFIX_PATH": str(VENV),
         "LD_LIBRARY_PATH": ":".join(libraries),
         "PYTHONPATH": "",
-        "ROS_DISTRO": "jazzy",
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",  # the paths are set here, no re-exec of python
     })
