@@ -56,6 +56,19 @@ def test_every_altered_byte_of_the_last_record_is_noticed(tmp_path):
         path.unlink()
 
 
+def test_damage_before_the_tail_is_refused_not_cut(tmp_path):
+    """Cutting at a flipped bit in the middle would throw away the good records behind it."""
+    path = tmp_path / "journal.jsonl"
+    whole = written(path)
+    for line in range(3):
+        start = sum(len(x) for x in whole.splitlines(keepends=True)[:line])
+        damaged = whole[:start + 9] + b"#" + whole[start + 10:]
+        path.write_bytes(damaged)
+        with pytest.raises(DeftError, match=f"line {line + 1} does not check"):
+            Journal(path)
+        assert path.read_bytes() == damaged and not list(tmp_path.glob("*.torn-*"))
+
+
 def test_numbers_that_json_cannot_hold_are_refused_and_leave_no_trace(tmp_path):
     path = tmp_path / "journal.jsonl"
     before = written(path)

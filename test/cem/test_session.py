@@ -160,6 +160,14 @@ def test_a_failed_execution_is_tried_again_with_the_same_sample(tmp_path):
     assert np.allclose(first.eps, CemMethod(SPACE, CONFIG, 5).residual(0, 0, [])) and len(graph.executed) == 8
 
 
+def test_a_robot_that_cannot_park_is_not_an_infeasible_grasp(tmp_path):
+    with pytest.raises(DeftError) as caught:
+        run(tmp_path, {"failures": {"park": [403] * 3}})
+    assert caught.value.code == codes.PIPELINE_FAILED
+    session, _ = run(tmp_path / "again", {"failures": {"park": [405]}})
+    assert session.finished()[0].status == "scored" and session.finished()[0].attempt == 1
+
+
 def test_three_failures_abort_and_end_with_a_typed_error(tmp_path):
     with pytest.raises(DeftError) as caught:
         run(tmp_path, {"failures": {"execute": [408] * 3}})

@@ -112,8 +112,6 @@ def test_the_latch_holds_until_rearmed(gate, state, arm):
     assert code(lambda: gate.check(arm, None, state)) == codes.STOPPED and gate.stopped == "button"
     with pytest.raises(DeftError), gate.armed():
         pytest.fail("entered while stopped")
-    gate.check_hold(state.arm, state.hand, state)
-    assert code(lambda: gate.check_hold(state.arm + 0.1, state.hand, state)) == codes.GATE_REFUSED
     assert code(lambda: gate.rearm(replace(state, age=9.0))) == codes.STALE_STATE and gate.stopped
     gate.rearm(state)
     gate.check(arm, None, state)

@@ -98,4 +98,7 @@ def test_planner_goes_round_an_obstacle_and_repeats_with_its_seed(robot, hand, m
     with pytest.raises(DeftError) as caught:
         planner.plan(np.array(robot.park), goal, fingers, 0)
     assert caught.value.code == codes.COLLISION and "goal" in caught.value.message
+    with pytest.raises(DeftError) as caught:
+        planner.plan(goal, np.array(robot.park), fingers, 0)
+    assert caught.value.code == codes.EXECUTION_FAILED, "the robot's own posture says nothing of a grasp"
     model.set_object(None, None)

@@ -119,10 +119,13 @@ def test_operator_judges_only_what_it_saw(world, hand):
     config = OperatorConfig()
     assert judge(world, hand, {}, config, 0, 0) is None
     assert judge(world, hand, {"close": (1e3, 1e3 + 1)}, config, 0, 0) is None
-    now = world.clock
-    verdict = judge(world, hand, {"approach": (now - 0.5, now)}, config, 0, 0)
+    seen = world.history.moments[0].time
+    world.tick()
+    later = judge(world, hand, {"approach": (seen, seen + 0.01)}, config, 0, 0)
+    assert later is None, "the clock went on, but nobody watched a grasp"
+    verdict = judge(world, hand, {"approach": (seen, seen)}, config, 0, 0)
     assert verdict is not None and verdict.score == pytest.approx(round(verdict.score / 0.05) * 0.05) and not verdict.success
-    noisy = [judge(world, hand, {"approach": (now - 0.5, now)}, OperatorConfig(noise=0.3, resolution=0.0), 0, k).score
+    noisy = [judge(world, hand, {"approach": (seen, seen)}, OperatorConfig(noise=0.3, resolution=0.0), 0, k).score
              for k in range(8)]
     assert len(set(noisy)) > 1 and all(0 <= s <= 1 for s in noisy)
 

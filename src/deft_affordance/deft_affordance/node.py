@@ -16,7 +16,7 @@ from deft_core.errors import ConfigError, DeftError
 from deft_core.projection import NoDepthError, contact_point
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
-from deft_core.ros.node import declare, run_node
+from deft_core.ros.node import answering, declare, refuse_unknown_parameters, run_node
 from deft_core.types import Array
 
 PREDICTORS = {"heuristic": HeuristicPredictor}
@@ -35,14 +35,13 @@ class AffordanceNode(Node):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("deft_affordance", **kwargs)
         self._predictor = make_predictor(declare(self, "prior", "heuristic", "which predictor: " + ", ".join(PREDICTORS)))
+        refuse_unknown_parameters(self)
         self.create_service(PredictAffordance, names.PREDICT_AFFORDANCE, self._predict)
 
     def _predict(self, request: PredictAffordance.Request,
                  response: PredictAffordance.Response) -> PredictAffordance.Response:
-        try:
+        with answering(self, response, codes.BAD_OBSERVATION):
             response.affordance = self._answer(request)
-        except DeftError as error:
-            response.error_code, response.error_msg = error.code, error.message
         return response
 
     def _answer(self, request: PredictAffordance.Request) -> Affordance:
@@ -50,6 +49,8 @@ class AffordanceNode(Node):
         try:
             view = self._view(seen, request.text)
             depth, intrinsics = conv.image_from_msg(seen.aligned_depth, "16UC1"), conv.intrinsics_from_msg(seen.camera_info)
+            if view.mask.shape != depth.shape:
+                raise ValueError(f"mask {view.mask.shape} and depth {depth.shape} differ in size")
         except ValueError as error:
             raise DeftError(codes.BAD_OBSERVATION, f"the observation cannot be used: {error}") from None
         prediction = self._predictor.predict(view, request.wrist, np.random.default_rng(request.seed))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+import yaml
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -18,13 +19,18 @@ from rclpy.signals import SignalHandlerOptions
 
 from deft_affordance.node import AffordanceNode
 from deft_cem.node import CemServer
+from deft_core.config import nearest
+from deft_core.errors import ConfigError
 from deft_core.ros.node import default_config_dir
 from deft_motion.node import MotionNode
 from deft_perception.node import PerceptionNode
 from deft_retarget.node import RetargetNode
 from deft_sim.node import ScriptedOperatorNode, SimNode
 
-DISCOVERY_SECONDS = 0.7  # for another graph in the same domain to be noticed
+DISCOVERY_SECONDS = 0.7  # for others in the same domain to be noticed
+NODES = frozenset({"deft_sim", "deft_perception", "deft_affordance", "deft_retarget", "deft_motion", "deft_cem",
+                   "deft_scripted_operator"})
+ROBOT_COMMAND, ROBOT_STATE = "trajectory_msgs/msg/JointTrajectory", "sensor_msgs/msg/JointState"
 
 
 class GraphError(RuntimeError):
@@ -44,6 +50,17 @@ class GraphOptions:
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)  # node -> parameter -> value
 
 
+def _check_node_names(params: Path) -> None:
+    """Refuse a parameter file with a node that does not exist. Raises ConfigError."""
+    try:
+        sections = yaml.safe_load(params.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{params}: not a parameter file: {error}") from None
+    for name in sections:
+        if name.strip("/") not in NODES | {"**"}:
+            raise ConfigError(f"{params}: unknown node '{name}': {nearest(name.strip('/'), NODES)}")
+
+
 class ComposedGraph:
     """Use as a context manager; `nodes` holds them by name while it runs."""
 
@@ -55,9 +72,12 @@ class ComposedGraph:
     def __enter__(self) -> ComposedGraph:
         config_dir = self._options.config_dir or default_config_dir()
         params = self._options.params_file or config_dir / "finetune.yaml"
+        _check_node_names(params)
+        # The simulated robot has the real one's topics, so it stays on this machine unless told otherwise.
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         rclpy.init(args=["--ros-args", "--params-file", str(params)], signal_handler_options=SignalHandlerOptions.NO)
         try:
-            self._refuse_second_graph()
+            self._refuse_company()
             sim = SimNode(parameter_overrides=self._parameters("deft_sim", seed=self._options.seed, task=self._options.task,
                                                                real_time_factor=self._options.real_time_factor))
             self._start(sim, 2)
@@ -83,7 +103,6 @@ class ComposedGraph:
         return [Parameter(name, value=value) for name, value in values.items()]
 
     def _add(self, name: str, make: Callable[..., Node], threads: int, **values: Any) -> None:
-        values.pop("config_dir", None)
         self._start(make(parameter_overrides=self._parameters(name, **values)), threads)
 
     def _start(self, node: Node, threads: int) -> None:
@@ -102,20 +121,30 @@ class ComposedGraph:
         self.nodes[node.get_name()] = node
 
     @staticmethod
-    def _refuse_second_graph() -> None:
-        """Two graphs in one domain would answer each other's calls."""
+    def _refuse_company() -> None:
+        """Two graphs in one domain would answer each other's calls, and a real robot would follow our commands."""
         probe = Node("deft_probe")
         try:
             time.sleep(DISCOVERY_SECONDS)
-            others = set(probe.get_node_names()) & {"deft_sim", "deft_cem", "deft_motion"}
+            others = set(probe.get_node_names()) & NODES
+            robots = [topic for topic, types in probe.get_topic_names_and_types()
+                      if (ROBOT_COMMAND in types and probe.count_subscribers(topic))
+                      or (ROBOT_STATE in types and probe.count_publishers(topic))]
         finally:
             probe.destroy_node()
+        where = f"in ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')}"
         if others:
-            raise GraphError(f"another DEFT graph runs in ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')} "
-                             f"({', '.join(sorted(others))}); stop it, or set another ROS_DOMAIN_ID")
+            raise GraphError(f"another DEFT graph runs {where} ({', '.join(sorted(others))}); stop it, or set another "
+                             "ROS_DOMAIN_ID")
+        if robots:
+            raise GraphError(f"a robot is {where} (on {', '.join(sorted(robots))}); a simulation beside it would command it: "
+                             "set another ROS_DOMAIN_ID")
 
     def close(self) -> None:
-        """Stop all executors, then destroy the nodes, the last one first."""
+        """End what runs, stop all executors, then destroy the nodes, the last one first."""
+        server = self.nodes.get("deft_cem")
+        if isinstance(server, CemServer):
+            server.interrupt()
         for _, executor, _ in reversed(self._running):
             executor.shutdown(timeout_sec=2)
         for node, _, thread in reversed(self._running):

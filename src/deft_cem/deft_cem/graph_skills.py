@@ -10,7 +10,6 @@ from typing import Any
 
 from deft_msgs.action import ExecuteGrasp, Park
 from deft_msgs.msg import Affordance, ObjectObservation, PhaseTime, RewardRequest
-from deft_msgs.msg import GraspParameters as GraspMsg
 from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
 from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
@@ -24,7 +23,7 @@ from deft_core.descriptions import CameraConfig, TaskConfig
 from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
-from deft_core.ros.node import CallTimeout, call, wait
+from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import GraspParameters
 
 SERVICE_SECONDS = 30.0
@@ -36,7 +35,7 @@ class GraphSkills:
     """Skills of the running graph; see deft_cem.skills.Skills for the methods.
 
     Attributes:
-        observation, affordance, xi: the messages of the episode in progress, for its record.
+        observation, affordance: the messages of the episode in progress, for its record.
         image_after: picture after the last execution.
     """
 
@@ -55,7 +54,7 @@ class GraphSkills:
         self._subscription = node.create_subscription(Image, f"{camera.namespace}/color/image_raw", self._keep_image,
                                                       qos.SENSOR, callback_group=MutuallyExclusiveCallbackGroup())
         self._node = node
-        self.observation, self.affordance, self.xi = ObjectObservation(), Affordance(), GraspMsg()
+        self.observation, self.affordance = ObjectObservation(), Affordance()
         self.image_after = CompressedImage()
 
     def close(self) -> None:
@@ -84,6 +83,7 @@ class GraphSkills:
 
     def observe(self, task: str) -> Look:
         """See Skills."""
+        self.observation, self.affordance, self.image_after = ObjectObservation(), Affordance(), CompressedImage()
         self.observation = self._call(self._observe, Observe.Request(task=task)).observation
         seen = self.observation
         return Look(seen, {"stamp": conv.stamp_nanoseconds(seen.header.stamp), "quality_flags": seen.quality_flags,
@@ -96,8 +96,7 @@ class GraphSkills:
         request = PredictAffordance.Request(observation=look.handle, text=self._task.text,
                                             wrist=self._task.heuristic_wrist, seed=seed)
         self.affordance = self._call(self._predict, request).affordance
-        self.xi = self._call(self._retarget, RetargetHand.Request(affordance=self.affordance)).grasp
-        return conv.grasp_from_msg(self.xi)
+        return conv.grasp_from_msg(self._call(self._retarget, RetargetHand.Request(affordance=self.affordance)).grasp)
 
     def _grasp_fields(self, grasp: GraspParameters, look: Look, task: str) -> dict[str, Any]:
         seen: ObjectObservation = look.handle
@@ -122,6 +121,7 @@ class GraphSkills:
     def _run(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
         """Run an action to its end. When the session is cancelled, so is the action; its end is waited for."""
         try:
+            wait_for_server(client, SERVICE_SECONDS, self._cancelled)
             sent = client.send_goal_async(goal, feedback_callback=feedback)
             wait(sent, SERVICE_SECONDS, lambda: False, f"action {client._action_name}")
             handle = sent.result()
@@ -139,6 +139,8 @@ class GraphSkills:
                     raise CallTimeout(f"action {client._action_name} did not end within {ACTION_SECONDS:.0f} s")
                 time.sleep(0.01)
         except CallTimeout as error:
+            if self._cancelled():
+                raise Interrupted from None
             raise DeftError(codes.PIPELINE_FAILED, str(error)) from None
         if cancelling:
             raise Interrupted
@@ -155,16 +157,12 @@ class GraphSkills:
         message = RewardRequest(kind=RewardRequest.REWARD if request.outcome else RewardRequest.RESET,
                                 session=request.session, episode=request.episode, attempt=request.attempt,
                                 next_episode=request.next_episode, task=self._task.name, object_set=self._object_set,
-                                reason=request.reason)
+                                reason=request.reason or self._task.operator_hint)
         if request.outcome:
             message.stop_reason = request.outcome["stop_reason"]
             message.phases = [PhaseTime(phase=n, start=conv.stamp_msg(round(a * 1e9)), end=conv.stamp_msg(round(b * 1e9)))
                               for n, a, b in request.outcome["phases"]]
-            self.image_after = self._picture_after(max((b for _, _, b in request.outcome["phases"]), default=0.0))
-            message.image_after = self.image_after
-            if request.look:
-                message.image_before = request.look.handle.picture
-            self._keep_pictures(message)
+            self._add_pictures(message, request)
         self._requests.publish(message)
 
     def _picture_after(self, end: float) -> CompressedImage:
@@ -184,9 +182,24 @@ class GraphSkills:
         except ValueError:
             return CompressedImage()
 
-    def _keep_pictures(self, message: RewardRequest) -> None:
-        self._pictures.mkdir(exist_ok=True)
-        for name, picture in (("before", message.image_before), ("after", message.image_after)):
-            if picture.data:
-                path = self._pictures / f"episode_{message.episode:03d}_{message.attempt}_{name}.jpg"
-                path.write_bytes(bytes(picture.data))
+    def _add_pictures(self, message: RewardRequest, request: Request) -> None:
+        """Before and after: those kept from when it happened, else taken now and kept."""
+        assert request.outcome is not None
+        stem = self._pictures / f"episode_{request.episode:03d}_{request.attempt}"
+        before, after = stem.with_name(f"{stem.name}_before.jpg"), stem.with_name(f"{stem.name}_after.jpg")
+        try:
+            if after.exists():
+                message.image_after = CompressedImage(format="jpeg", data=after.read_bytes())
+                if before.exists():
+                    message.image_before = CompressedImage(format="jpeg", data=before.read_bytes())
+            else:
+                message.image_after = self._picture_after(max((b for _, _, b in request.outcome["phases"]), default=0.0))
+                if request.look:
+                    message.image_before = request.look.handle.picture
+                self._pictures.mkdir(exist_ok=True)
+                for path, picture in ((before, message.image_before), (after, message.image_after)):
+                    if picture.data:
+                        path.write_bytes(bytes(picture.data))
+        except OSError as error:  # pictures are a help, not the record
+            self._node.get_logger().warning(f"pictures of episode {request.episode}: {error}")
+        self.image_after = message.image_after

@@ -37,15 +37,13 @@ def _line(number: int, time: str, kind: str, data: dict[str, Any]) -> bytes:
     return text[:-1] + CRC_KEY + b'"%08x"}\n' % zlib.crc32(text)
 
 
-def _parse(line: bytes, number: int) -> Record | None:
-    """The record of a whole line, None when it is torn, altered or out of order."""
+def _parse(line: bytes) -> Record | None:
+    """The record of a whole line, None when it is torn or altered."""
     try:
         text, crc = line.rsplit(CRC_KEY, 1)
         if crc != b'"%08x"}\n' % zlib.crc32(text + b"}"):
             return None
         body = json.loads(text + b"}")
-        if body["n"] != number:
-            return None
         return Record(body["n"], body["time"], body["kind"], body["data"])
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
@@ -60,7 +58,11 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises DeftError JOURNAL_FAILED when the file cannot be read or written."""
+        """Open or create.
+
+        Raises:
+            DeftError: JOURNAL_FAILED; the file cannot be read or written, or is damaged before its tail.
+        """
         self.path = path
         self.repaired = ""
         try:
@@ -77,12 +79,17 @@ class Journal:
             return [], 0
         records: list[Record] = []
         good = 0
-        for line in self.path.read_bytes().splitlines(keepends=True):
-            record = _parse(line, len(records))
-            if record is None:
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        for line in lines:
+            record = _parse(line)
+            if record is None or record.number != len(records):
                 break
             records.append(record)
             good += len(line)
+        later = [i for i in range(len(records) + 1, len(lines)) if _parse(lines[i]) is not None]
+        if later:  # not a torn tail: cutting here would lose what was saved
+            raise DeftError(codes.JOURNAL_FAILED, f"{self.path}: line {len(records) + 1} does not check, but line "
+                            f"{later[0] + 1} does; the file was damaged or edited. Restore it, or use another session folder")
         return records, good
 
     def _repair(self, good: int) -> None:

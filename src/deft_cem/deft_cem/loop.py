@@ -63,7 +63,7 @@ class FineTuningLoop:
         self._skills, self._desk = skills, desk
         self._on_progress, self._on_finished, self._cancelled = on_progress, on_finished, cancelled
         self._reset_first = reset_first
-        self.progress = Progress()
+        self.progress = Progress(infeasible_samples=sum(s.redraws for s in session.finished()))
         self._seconds: dict[str, float] = {}
 
     def run(self) -> None:
@@ -94,6 +94,10 @@ class FineTuningLoop:
         try:
             with self._phase("parking"):
                 self._skills.park(self._seed_of(episode))
+        except DeftError as error:
+            self._failed(episode, attempt, error, of_grasp=False)
+            return
+        try:
             with self._phase("observing"):
                 look = self._observe(episode)
             with self._phase("predicting"):
@@ -110,7 +114,7 @@ class FineTuningLoop:
                 outcome = self._skills.execute(self._space.apply(xi, eps), look, self._session.spec.task,
                                                self._seed_of(episode), self._phase_message)
         except DeftError as error:
-            self._failed(episode, attempt, error)
+            self._failed(episode, attempt, error, of_grasp=True)
             return
         self._session.record("executed", episode=episode, attempt=attempt, executed=grasp_record(outcome.executed),
                              lift=outcome.lift, stop_reason=outcome.stop_reason,
@@ -149,13 +153,13 @@ class FineTuningLoop:
                 self.progress.infeasible_samples += 1
         return eps, self._method.max_draws, f"no feasible sample in {self._method.max_draws}; the last: {refusal}"
 
-    def _failed(self, episode: int, attempt: int, error: DeftError) -> None:
+    def _failed(self, episode: int, attempt: int, error: DeftError, of_grasp: bool) -> None:
         """A step failed: infeasible when it speaks of the grasp, else aborted and tried again a few times."""
         if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED):
             raise error
         if error.code == STOPPED:  # somebody wants the robot to stand still: no attempt is used up
             raise DeftError(codes.PIPELINE_FAILED, f"{error.message}, then run again with the same session folder")
-        if error.code in INFEASIBLE or error.code // 100 in (2, 3):
+        if of_grasp and (error.code in INFEASIBLE or error.code // 100 in (2, 3)):
             self._finish(episode, attempt, "infeasible", reason=error.message)
         elif attempt + 1 < MAX_ATTEMPTS:
             self._session.record("retry", episode=episode, attempt=attempt + 1, status="aborted", reason=error.message)
@@ -206,9 +210,9 @@ class FineTuningLoop:
                   save=lambda _: None)
 
     def _ask(self, request: Request, score_wanted: bool, save: Callable[[Answer], None]) -> None:
-        self._desk.open(request.session, request.episode, score_wanted, save)
-        self._skills.ask(request)
         try:
+            self._desk.open(request.session, request.episode, score_wanted, save)
+            self._skills.ask(request)
             while self._desk.wait(POLL_SECONDS) is None:
                 self._check_cancelled()
         finally:

@@ -35,10 +35,11 @@ from deft_core.descriptions import TaskConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
-from deft_core.ros.node import declare, declare_config_dir, declare_hand, declare_robot, run_node
+from deft_core.ros.node import declare, declare_config_dir, declare_hand, declare_robot, refuse_unknown_parameters, run_node
 from deft_core.types import GraspParameters
 
 DEFAULT_EPISODES = 30  # N of the paper
+SHUTDOWN_SECONDS = 8.0
 OBJECT_SETS = ("train", "test")
 
 
@@ -61,9 +62,11 @@ class CemServer(Node):
         self._robot, self._hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
         self._config = self._declare_cem()
         self._space = self._config.space(self._hand.joint_names)
+        self._closing = threading.Event()
         self._reset_first = declare(self, "confirm_scene_at_start", False,
                                     "ask the operator to make the scene ready before the first episode")
         self._sessions_dir = Path(declare(self, "sessions_dir", "~/.deft/sessions", "where new sessions are put")).expanduser()
+        refuse_unknown_parameters(self)
         self._busy = threading.Lock()
         self._desk = RewardDesk()
         self._clients_group = ReentrantCallbackGroup()
@@ -89,8 +92,8 @@ class CemServer(Node):
     # -- goals -----------------------------------------------------------------------------------------
 
     def _accept(self, _: Any) -> GoalResponse:
-        """One session at a time: claim it, or reject."""
-        if not self._busy.acquire(blocking=False):
+        """Reject at once while a session runs."""
+        if self._busy.locked():
             self.get_logger().warning("goal rejected: a session is running (see deft/session_status)")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
@@ -142,7 +145,7 @@ class CemServer(Node):
         result = Evaluate.Result(wilson_high=1.0)
 
         def run() -> None:
-            method = self._fixed(goal.method, goal.source_session_dir)
+            method = self._fixed(goal.method, goal.source_session_dir, goal.task)
             job = self._job(goal.task, method, goal.trials, goal.seed, goal.object_set or "train", goal.session_dir)
             self._run(handle, job, result, Evaluate.Feedback)
 
@@ -156,7 +159,7 @@ class CemServer(Node):
 
         return self._carry_out(handle, result, run, fill, offset=100)
 
-    def _fixed(self, name: str, source: str) -> FixedMethod:
+    def _fixed(self, name: str, source: str, task: str) -> FixedMethod:
         """The method of an evaluation. Raises DeftError."""
         if name == "prior":
             return FixedMethod("prior", np.zeros(self._space.size))
@@ -167,8 +170,10 @@ class CemServer(Node):
             summary = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise DeftError(codes.BAD_GOAL, f"no fine-tuning session at '{source}': {error}") from None
-        if summary.get("residual_names") != list(self._space.names):
-            raise DeftError(codes.SESSION_MISMATCH, f"{path} is of another hand")
+        for key, wanted in (("residual_names", list(self._space.names)), ("task", task)):
+            if summary.get(key) != wanted:
+                raise DeftError(codes.SESSION_MISMATCH, f"{path} is of another {'hand' if key != 'task' else 'task'}: "
+                                f"{summary.get(key)}")
         if not summary.get("elite_mean"):
             raise DeftError(codes.NO_RESIDUAL, f"{path} holds too few scored episodes for an elite mean")
         return FixedMethod("elite_mean", np.array(summary["elite_mean"]))
@@ -176,14 +181,28 @@ class CemServer(Node):
     # -- running -----------------------------------------------------------------------------------------
 
     def _carry_out(self, handle: ServerGoalHandle, result: Any, run: Any, fill: Any, offset: int) -> Any:
-        """Run a goal, turn its end into the result, and free the server for the next."""
+        """Claim the server, run a goal, turn its end into the result, and free the server for the next."""
+        if not self._busy.acquire(blocking=False):
+            result.error_code, result.error_msg = codes.BUSY + offset, "another session is running"
+            handle.abort()
+            return result
+        try:
+            self._conclude(handle, result, run, fill, offset)
+        finally:
+            self._busy.release()
+        return result
+
+    def _conclude(self, handle: ServerGoalHandle, result: Any, run: Any, fill: Any, offset: int) -> None:
         self._summary: dict[str, Any] | None = None
         try:
             run()
             handle.succeed()
         except Interrupted:
             result.error_msg = "cancelled; go on with the same session folder"
-            handle.canceled()
+            if handle.is_cancel_requested:
+                handle.canceled()
+            else:  # the node is being shut down
+                handle.abort()
         except DeftError as error:
             result.error_code = error.code + (offset if 600 <= error.code < 700 else 0)
             result.error_msg = error.message
@@ -198,8 +217,6 @@ class CemServer(Node):
                 fill(self._summary)
             self._status.publish(SessionStatus(state="idle", session_dir=result.session_dir, message=result.error_msg,
                                                best_reward=math.nan, seconds_left=math.nan))
-            self._busy.release()
-        return result
 
     def _run(self, handle: ServerGoalHandle, job: Job, result: Any, feedback: Any) -> None:
         """Open the session, run the loop, write the summary whatever happens."""
@@ -207,8 +224,12 @@ class CemServer(Node):
         result.session, result.session_dir = session.id, str(job.folder)
         if session.journal.repaired:
             self.get_logger().warning(session.journal.repaired)
+
+        def cancelled() -> bool:
+            return bool(handle.is_cancel_requested or self._closing.is_set())
+
         skills = GraphSkills(self, self._robot.camera, job.task, job.spec.object_set, self._clients_group, self._requests,
-                             job.folder / "pictures", lambda: handle.is_cancel_requested)
+                             job.folder / "pictures", cancelled)
         started, done_before = time.monotonic(), len(session.finished())
 
         def on_progress(progress: Progress) -> None:
@@ -218,17 +239,34 @@ class CemServer(Node):
 
         def on_finished(state: EpisodeState) -> None:
             self._episodes.publish(self._episode_message(session, job, state, skills))
-            write(job.folder / "summary.json", summarise(session, self._config.elites, finished=False))
+            self._write_summary(job.folder, summarise(session, self._config.elites, finished=False))
 
         loop = FineTuningLoop(session, job.method, self._space, skills, self._desk, on_progress, on_finished,
-                              lambda: handle.is_cancel_requested, self._reset_first)
+                              cancelled, self._reset_first)
         try:
             loop.run()
         finally:
             self._summary = summarise(session, self._config.elites, finished=session.next_episode() is None)
-            write(job.folder / "summary.json", self._summary)
+            self._write_summary(job.folder, self._summary)
             skills.close()
             session.close()
+
+    def _write_summary(self, folder: Path, summary: dict[str, Any]) -> None:
+        """The journal is the record; a summary that cannot be written ends nothing."""
+        try:
+            write(folder / "summary.json", summary)
+        except OSError as error:
+            self.get_logger().error(f"{folder}/summary.json could not be written: {error}")
+
+    def interrupt(self) -> None:
+        """End a running session as a cancel would; it can be gone on with. Waits for its end, a few seconds at most."""
+        self._closing.set()
+        if self._busy.acquire(timeout=SHUTDOWN_SECONDS):
+            self._busy.release()
+
+    def destroy_node(self) -> None:
+        self.interrupt()
+        super().destroy_node()
 
     # -- the operator --------------------------------------------------------------------------------------
 
@@ -240,6 +278,9 @@ class CemServer(Node):
             response.accepted, response.message = True, "saved"
         except DeftError as error:
             response.error_code, response.message = error.code, error.message
+        except Exception as error:  # the service must answer, and nothing was counted
+            response.error_code, response.message = codes.NOT_SAVED, f"unexpected failure: {error!r}"
+            self.get_logger().error(response.message)
         return response
 
     # -- messages --------------------------------------------------------------------------------------------
@@ -267,10 +308,12 @@ class CemServer(Node):
             seed=job.spec.seed, software_version=__version__, hand=self._hand.name, robot=self._robot.name,
             hand_hash=content_hash(self._hand), robot_hash=content_hash(self._robot),
             calibration_hash=content_hash(self._robot.camera), status=state.status, reason=state.reason,
-            observation=skills.observation, affordance=skills.affordance, xi=skills.xi, redraws=state.redraws,
+            observation=skills.observation, affordance=skills.affordance, redraws=state.redraws,
             reward=math.nan if state.reward is None else state.reward, success=_success(state.success), note=state.note,
             image_after=skills.image_after, timing_names=list(state.seconds),
             timing_seconds=[float(s) for s in state.seconds.values()])
+        if state.xi is not None:
+            message.xi = conv.grasp_to_msg(self._grasp(state.xi))
         if state.eps is not None:
             message.eps = conv.residual_to_msg(self._space.names, np.array(state.eps))
         if executed:

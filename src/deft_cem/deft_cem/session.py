@@ -27,7 +27,7 @@ class SessionSpec:
 
     Attributes:
         method: cem | prior | elite_mean.
-        config_hash: over everything that changes what is sampled or how it is executed.
+        config_hash: over the search's parameters, robot, hand and task.
         residual_names: layout of eps.
         resolved: the whole resolved configuration, for `session.yaml`.
     """

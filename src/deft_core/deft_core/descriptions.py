@@ -10,9 +10,7 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
-from scipy.spatial.transform import Rotation
 
 from deft_core.config import Config
 from deft_core.errors import ConfigError
@@ -63,16 +61,6 @@ class HandConfig(Config):
                 raise ValueError(f"open_pose of {name} is {q}, outside [{lo}, {hi}]")
         return self
 
-    def wrist_to_hand_base(self, contact: np.ndarray, rotation: Rotation) -> Pose:
-        """Pose of the hand's base link in the base frame for a grasp.
-
-        Args:
-            contact: (3,) m, base frame, where the grasp centre goes.
-            rotation: grasp frame in the base frame.
-        """
-        palm = Pose(np.asarray(contact) - rotation.apply(self.grasp_centre), rotation)
-        return palm @ self.grasp_frame.pose().inverse()
-
 
 class CameraConfig(Config):
     """The RGB-D camera: its topics and its calibrated place in the base frame."""
@@ -103,7 +91,6 @@ class RobotConfig(Config):
 
     name: str
     urdf: str
-    srdf: str = ""
     base_frame: str = "base_link"
     flange_link: str = Field(description="link that carries the hand")
     joint_names: tuple[str, ...]
@@ -164,7 +151,7 @@ class TaskConfig(Config):
 
 
 def resolve_model(path: str) -> Path:
-    """The file behind a URDF or SRDF entry.
+    """The file behind a URDF entry.
 
     Raises:
         ConfigError: the file or the package that it stands in is missing.

@@ -112,7 +112,6 @@ class GraspExecutor:
             on_phase("release", 0.7)
             self._release(plan, reached, goal.task.release, done, cancelled)
             on_phase("park", 0.85)
-            self._model.set_object(None, None)  # it is no longer where it was seen
             self.park(seed, cancelled, done)
         except DeftError as error:
             if error.code in (codes.STOPPED, codes.STALE_STATE):
@@ -122,6 +121,7 @@ class GraspExecutor:
 
     def park(self, seed: int, cancelled: Callable[[], bool], done: Execution | None = None) -> None:
         """Open the hand and bring the arm to its park pose. Raises DeftError or Cancelled."""
+        self._model.set_object(None, None)  # it may no longer be where it was seen
         state = self._port.state()
         if np.abs(state.arm - self._park).max() < GOAL_TOLERANCE / 2 and np.abs(state.hand - self._open).max() < 0.1:
             return
@@ -162,13 +162,19 @@ class GraspExecutor:
         approach = plan.arm.until(min(reached, grasped)).positions[::-1]
         try:
             placed = how == "place_back" and len(came) > 1 and self._place(came, done, cancelled)
-            opening = self._opening(OPEN_SECONDS)
-            self._run(None, opening, (("release", 0.0, opening.duration),), done, cancelled)
+            opened = self._open_here(done, cancelled)
             out = self._timed(approach if placed else np.vstack([came, approach]))
             self._run(out, None, (("retreat", 0.0, out.duration),), done, cancelled)
+            if not opened:
+                self._open_here(done, cancelled)
         except _TrackingLost:
             self._port.hold()
             done.stop_reason = done.stop_reason or COLLISION_STOP
+
+    def _open_here(self, done: Execution, cancelled: Callable[[], bool]) -> bool:
+        """Open the hand. False, and nothing moves, when there is no room for it above the table."""
+        opening = self._opening(OPEN_SECONDS)
+        return self._try(None, opening, ("release", 0.0, opening.duration), done, cancelled)
 
     def _place(self, came: Array, done: Execution, cancelled: Callable[[], bool]) -> bool:
         """Bring the object back to where it was grasped. False, and nothing moves, when the gate refuses.
@@ -176,8 +182,13 @@ class GraspExecutor:
         Fingers that lost the object stand otherwise than planned and may reach below the table there.
         """
         back = self._timed(came)
+        return self._try(back, None, ("place", 0.0, back.duration), done, cancelled)
+
+    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float], done: Execution,
+             cancelled: Callable[[], bool]) -> bool:
+        """Run one phase; False, and nothing moves, when the gate refuses it."""
         try:
-            self._run(back, None, (("place", 0.0, back.duration),), done, cancelled)
+            self._run(arm, hand, (phase,), done, cancelled)
         except DeftError as error:
             if error.code != codes.GATE_REFUSED:
                 raise
@@ -208,8 +219,7 @@ class GraspExecutor:
             if cancelled():
                 self._port.hold()
                 raise Cancelled
-            if state is None:
-                self._port.hold()
+            if state is None:  # nothing to hold at: the controllers end their trajectories by themselves
                 raise DeftError(codes.STALE_STATE, f"joint states stopped for {STALL_SECONDS:.0f} s during a motion")
             stamp, arrived = state.stamp, state.arm
             if arm is not None:

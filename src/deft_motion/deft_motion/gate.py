@@ -108,14 +108,16 @@ class SafetyGate:
         self._check_start("arm", arm, state.arm, START_TOLERANCE)
         self._check_start("hand", hand, state.hand, HAND_SLACK)
         if arm is not None:
-            self.check_paths(arm, hand if hand is not None else self._staying(state.hand, arm.duration))
+            self.check_paths(arm, hand if hand is not None else self._staying("hand", state.hand, arm.duration))
         elif hand is not None:
             self._check_path("hand", hand)
+            with self._model_lock:
+                self._check_space(self._staying("arm", state.arm, hand.duration), hand)
 
-    def _staying(self, hand: Array, duration: float) -> JointPath:
-        """A hand that is not commanded; what it holds may press a joint a little past its limit."""
-        lower, upper, _ = self._limits["hand"]
-        return still(np.clip(hand, lower, upper), duration)
+    def _staying(self, part: str, measured: Array, duration: float) -> JointPath:
+        """A part that is not commanded; what a hand holds may press a joint a little past its limit."""
+        lower, upper, _ = self._limits[part]
+        return still(np.clip(measured, lower, upper), duration)
 
     def check_paths(self, arm: JointPath, hand: JointPath) -> None:
         """Refuse paths that could never be sent, wherever the robot is: for planning ahead."""
@@ -123,12 +125,6 @@ class SafetyGate:
         self._check_path("hand", hand)
         with self._model_lock:
             self._check_space(arm, hand)
-
-    def check_hold(self, arm: Array, hand: Array, state: RobotState | None) -> None:
-        """Pass a command to stay where the robot is; allowed while stopped, refused unless that is where it is."""
-        for part, q, measured in (("arm", arm, state.arm if state else None), ("hand", hand, state.hand if state else None)):
-            if measured is None or not np.isfinite(q).all() or np.abs(q - measured).max() > 1e-6:
-                raise DeftError(codes.GATE_REFUSED, f"a hold of the {part} must be at its measured posture")
 
     def _check_start(self, part: str, path: JointPath | None, measured: Array, tolerance: float) -> None:
         if path is not None and path.positions[:1].shape == (1, len(measured)):

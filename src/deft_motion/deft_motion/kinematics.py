@@ -41,6 +41,7 @@ class ArmHandModel:
         models = [(str(resolve_model(path)), kind) for path, kind in ((robot.urdf, "arm"), (hand.urdf, "hand"))]
         (arm, arm_geometry), (fingers, hand_geometry) = (self._load(path, package_dirs) for path, _ in models)
         flange = arm.getFrameId(robot.flange_link)
+        self._arm_shapes = len(arm_geometry.geometryObjects)
         self.model, self.geometry = pin.appendModel(arm, fingers, arm_geometry, hand_geometry, flange,
                                                     _se3(robot.hand_mount.pose()))
         self.data = self.model.createData()
@@ -72,12 +73,10 @@ class ArmHandModel:
         self._table = g.addGeometryObject(pin.GeometryObject(
             "table", 0, pin.SE3(np.eye(3), np.array([0, 0, self.robot.table_height])), table))
         self._object = g.addGeometryObject(pin.GeometryObject("object", 0, pin.SE3.Identity(), coal.Box(1e-3, 1e-3, 1e-3)))
-        palm_joint = g.geometryObjects[g.getGeometryId(self.hand.base_link + "_0")].parentJoint
         arm_joints = [self.model.getJointId(n) for n in self.robot.joint_names]
         robot = [i for i, o in enumerate(g.geometryObjects) if i not in (self._table, self._object)]
         joint = {i: g.geometryObjects[i].parentJoint for i in robot}
-        is_hand = {i: joint[i] > arm_joints[-1] or (joint[i] == palm_joint and "link7" not in g.geometryObjects[i].name)
-                   for i in robot}
+        is_hand = {i: i >= self._arm_shapes for i in robot}  # the hand's shapes were appended to the arm's
         rank = {i: (len(arm_joints) if is_hand[i] else (arm_joints.index(joint[i]) if joint[i] in arm_joints else -1))
                 for i in robot}
         for a in robot:

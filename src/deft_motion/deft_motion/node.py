@@ -17,7 +17,7 @@ from deft_core.descriptions import TaskConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
-from deft_core.ros.node import declare_config_dir, declare_hand, declare_robot, run_node
+from deft_core.ros.node import answering, declare_config_dir, declare_hand, declare_robot, refuse_unknown_parameters, run_node
 from deft_motion import codes
 from deft_motion.executor import Cancelled, GraspExecutor
 from deft_motion.gate import SafetyGate
@@ -34,6 +34,7 @@ class MotionNode(Node):
         super().__init__("deft_motion", **kwargs)
         self._config_dir = declare_config_dir(self)
         robot, hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
+        refuse_unknown_parameters(self)
         # One model for planning, one for the gate: checks and motions run in different threads.
         self._gate = SafetyGate(robot, hand, ArmHandModel(robot, hand))
         self._check_planner = GraspPlanner(robot, hand, ArmHandModel(robot, hand), self._gate)
@@ -67,11 +68,9 @@ class MotionNode(Node):
                          conv.xyz(request.object_centre), conv.xyz(request.object_extent))
 
     def _check(self, request: CheckGrasp.Request, response: CheckGrasp.Response) -> CheckGrasp.Response:
-        try:
+        with answering(self, response, codes.BAD_INPUT):
             plan = self._check_planner.plan(self._goal(request))
             response.feasible, response.executed = True, conv.grasp_to_msg(plan.executed)
-        except DeftError as error:
-            response.error_code, response.error_msg = error.code, error.message
         return response
 
     def _stop(self, request: Stop.Request, response: Stop.Response) -> Stop.Response:
@@ -96,8 +95,8 @@ class MotionNode(Node):
     # -- actions --------------------------------------------------------------------------------------
 
     def _accept(self, _: object) -> GoalResponse:
-        """Claim the robot, or reject: another motion is under way."""
-        if not self._busy.acquire(blocking=False):
+        """Reject at once while another motion is under way."""
+        if self._busy.locked():
             self.get_logger().warning("goal rejected: another motion is under way")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
@@ -126,7 +125,11 @@ class MotionNode(Node):
         return bool(handle.is_cancel_requested or self._gate.stopped)
 
     def _carry_out(self, handle: ServerGoalHandle, result: ExecuteGrasp.Result | Park.Result, run) -> object:
-        """Run a motion, turn its failures into error codes, and free the robot for the next goal."""
+        """Claim the robot, run a motion, turn its failures into error codes, and free the robot for the next goal."""
+        if not self._busy.acquire(blocking=False):
+            result.error_code, result.error_msg = codes.BUSY, "another motion is under way"
+            handle.abort()
+            return result
         try:
             run()
             handle.succeed()

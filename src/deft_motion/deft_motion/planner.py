@@ -38,11 +38,12 @@ class OmplPlanner:
         self._acceleration = np.array(model.robot.acceleration_limits)
 
     def plan(self, start: Array, goal: Array, hand: Array, seed: int) -> JointPath:
-        """See Planner. Raises DeftError COLLISION (an end touches something) or PLANNING_FAILED."""
-        for name, arm in (("start", start), ("goal", goal)):
+        """See Planner. Raises DeftError EXECUTION_FAILED (it touches something already), COLLISION or PLANNING_FAILED."""
+        ends = ((start, codes.EXECUTION_FAILED, "where the robot stands"), (goal, codes.COLLISION, "at the goal"))
+        for arm, code, where in ends:
             touching = self._model.colliding(arm, hand)
             if touching:
-                raise DeftError(codes.COLLISION, f"at the {name} posture {touching} touch")
+                raise DeftError(code, f"{where} {touching} touch")
         if self._free(start, goal, hand):
             waypoints = np.linspace(start, goal, self._count(start, goal))
         else:

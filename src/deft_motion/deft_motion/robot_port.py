@@ -14,11 +14,9 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from deft_core.descriptions import HandConfig, RobotConfig
-from deft_core.errors import DeftError
 from deft_core.ros.conversions import stamp_msg, stamp_seconds
 from deft_core.ros.qos import COMMAND, SENSOR
 from deft_core.types import Array
-from deft_motion import codes
 from deft_motion.gate import RobotState, SafetyGate
 from deft_motion.paths import JointPath, still
 
@@ -109,11 +107,12 @@ class GatedRobot:
         return start
 
     def hold(self) -> None:
-        """See RobotPort. Allowed while stopped: it commands the measured posture."""
-        state = self.latest()
-        if state is None:
-            raise DeftError(codes.STALE_STATE, "no joint states have arrived, there is nothing to hold")
-        self._gate.check_hold(state.arm, state.hand, state)
+        """See RobotPort. Allowed while stopped: it commands the posture measured just now.
+
+        Raises:
+            DeftError: STALE_STATE. An old posture is not commanded: going back to it would be a jump.
+        """
+        state = self._gate.require_fresh(self.latest())
         self._publish(self._packed(self._stay(state.arm), self._stay(state.hand)), 0.0)
 
     @staticmethod

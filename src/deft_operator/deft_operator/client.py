@@ -61,8 +61,8 @@ class OperatorClient:
         """
         client = self._actions[FineTune if isinstance(goal, FineTune.Goal) else Evaluate]
         if not client.wait_for_server(timeout_sec=SERVER_SECONDS):
-            raise CallTimeout("no fine-tuning server found; start the graph (`ros2 launch deft_bringup "
-                              "finetune.launch.py`), or simulate it with --sim; check ROS_DOMAIN_ID")
+            raise CallTimeout("no fine-tuning server found: simulate the robot with --sim, or start the graph's nodes; "
+                              "is ROS_DOMAIN_ID theirs?")
         sent = client.send_goal_async(goal, feedback_callback=lambda f: on_status(f.feedback.status))
         wait(sent, SERVER_SECONDS, lambda: False, "the fine-tuning server")
         handle = sent.result()

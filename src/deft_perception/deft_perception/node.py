@@ -16,11 +16,13 @@ from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.images import ImageSet, ImageSynchronizer
-from deft_core.ros.node import declare, declare_config_dir, declare_robot, run_node
+from deft_core.ros.node import answering, declare, declare_config_dir, declare_robot, refuse_unknown_parameters, run_node
 from deft_core.ros.qos import LATCHED
 from deft_perception import codes
 from deft_perception.observation import Frame, Observation, observe
 from deft_perception.segmentation import Prompt, TabletopConfig
+
+MAX_TIMEOUT = 60.0  # s
 
 
 class PerceptionNode(Node):
@@ -35,25 +37,26 @@ class PerceptionNode(Node):
         values = {name: declare(self, f"tabletop.{name}", getattr(defaults, name), field.description or "")
                   for name, field in TabletopConfig.model_fields.items()}
         self._tabletop = parse(TabletopConfig, values, "parameters of deft_perception, tabletop")
+        refuse_unknown_parameters(self)
         self._images = ImageSynchronizer(self, self._robot.camera, ReentrantCallbackGroup())
         self._overlay = self.create_publisher(Image, names.MASK_OVERLAY, LATCHED)
         self.create_service(Observe, names.OBSERVE, self._observe, callback_group=MutuallyExclusiveCallbackGroup())
 
     def _observe(self, request: Observe.Request, response: Observe.Response) -> Observe.Response:
-        try:
+        with answering(self, response, codes.BAD_INPUT):
+            prompt = self._prompt(request)
             images = self._fresh(request)
             frame = self._frame(images)
-            seen = observe(frame, self._robot.camera.optical_in_base.pose(), self._robot.object_region,
-                           self._prompt(request), self._tabletop)
-        except DeftError as error:
-            response.error_code, response.error_msg = error.code, error.message
-            return response
-        response.observation = self._message(request.task, images, frame, seen)
-        self._overlay.publish(self._drawn(frame, seen, images.rgb.header))
+            seen = observe(frame, self._robot.camera.optical_in_base.pose(), self._robot.object_region, prompt,
+                           self._tabletop)
+            response.observation = self._message(request.task, images, frame, seen)
+            self._overlay.publish(self._drawn(frame, seen, images.rgb.header))
         return response
 
     def _fresh(self, request: Observe.Request) -> ImageSet:
         timeout = request.timeout or self._timeout
+        if not 0.0 < timeout <= MAX_TIMEOUT:
+            raise DeftError(codes.BAD_INPUT, f"timeout is {timeout}, needs seconds up to {MAX_TIMEOUT:.0f}")
         images = self._images.newer_than(conv.stamp_nanoseconds(request.min_stamp), timeout)
         if images is None:
             silent = self._images.silence()

@@ -14,7 +14,6 @@ class RobotSim(Config):
     kp: Positive = Field(description="position gain of the arm's joints, N m/rad")
     kv: tuple[Positive, ...] = Field(description="velocity gain of each of the arm's joints, N m s/rad")
     armature: Positive = Field(description="rotor inertia added to every arm joint, kg m^2")
-    joint_state_rate: Positive = Field(description="Hz of simulated time")
     camera_rate: Positive = Field(description="Hz of simulated time")
     collision_stop: Positive = Field(description="N, contact force at which the controllers stop, as xArm's own does")
 

@@ -7,6 +7,7 @@ import re
 import mujoco
 import numpy as np
 
+from deft_core.config import parse
 from deft_core.descriptions import HandConfig, RobotConfig, example_robot_data_root, resolve_model
 from deft_sim.config import HandSim, RobotSim
 
@@ -135,9 +136,9 @@ def _add_camera(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
 def robot_spec(robot: RobotConfig, hand: HandConfig) -> mujoco.MjSpec:
     """Arm, hand, table, lights and camera, without objects. The world frame is the robot's base frame."""
     spec = _from_urdf(robot.urdf)
-    _prepare_arm(spec, robot, RobotSim.model_validate(robot.sim))
+    _prepare_arm(spec, robot, parse(RobotSim, robot.sim, f"robot '{robot.name}', sim"))
     hand_spec = _from_urdf(hand.urdf)
-    _prepare_hand(hand_spec, hand, HandSim.model_validate(hand.sim))
+    _prepare_hand(hand_spec, hand, parse(HandSim, hand.sim, f"hand '{hand.name}', sim"))
     mount = robot.hand_mount.pose()
     quat = np.roll(mount.rotation.as_quat(), 1)  # xyzw -> wxyz
     site = spec.body(robot.flange_link).add_site(name="hand_mount", pos=mount.position, quat=quat)

@@ -27,7 +27,15 @@ from deft_core.config import find, load, parse
 from deft_core.descriptions import TaskConfig
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
-from deft_core.ros.node import CallTimeout, call, declare, declare_config_dir, declare_hand, declare_robot
+from deft_core.ros.node import (
+    CallTimeout,
+    call,
+    declare,
+    declare_config_dir,
+    declare_hand,
+    declare_robot,
+    refuse_unknown_parameters,
+)
 from deft_sim.camera import SimCamera
 from deft_sim.config import RobotSim
 from deft_sim.controller import JointTrajectory
@@ -50,6 +58,8 @@ class SimNode(Node):
         self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows")
         self._camera_on = declare(self, "camera_enabled", True, "false: the camera falls silent (to rehearse the fault)",
                                   read_only=False)
+        declare(self, "operator", "scripted", "scripted, or none: a person answers (read by the executable)")
+        refuse_unknown_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
         self._settings = parse(RobotSim, self.robot.sim, f"robot '{self.robot.name}', sim")
         self._jobs: queue.SimpleQueue[tuple[Callable[[SimWorld], Any], Future[Any]]] = queue.SimpleQueue()
@@ -92,10 +102,15 @@ class SimNode(Node):
     def _command(self, command: Callable[[SimWorld, JointTrajectory], None], message: TrajectoryMsg) -> None:
         stamp = conv.stamp_seconds(message.header.stamp)
         points = message.points
-        trajectory = JointTrajectory(
-            tuple(message.joint_names), np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in points]),
-            np.array([p.positions for p in points]),
-            np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points]), stamp)
+        times = np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in points])
+        try:
+            trajectory = JointTrajectory(
+                tuple(message.joint_names), times,
+                np.array([p.positions for p in points], float),
+                np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points], float), stamp)
+        except ValueError as error:
+            self.get_logger().error(f"trajectory rejected: {error}")
+            return
 
         def job(world: SimWorld) -> None:
             started = trajectory if stamp else JointTrajectory(trajectory.names, trajectory.times, trajectory.positions,
@@ -198,6 +213,7 @@ class ScriptedOperatorNode(Node):
         defaults = OperatorConfig()
         values = {name: declare(self, name, getattr(defaults, name), field.description or "")
                   for name, field in OperatorConfig.model_fields.items()}
+        refuse_unknown_parameters(self)
         self._config = parse(OperatorConfig, values, "parameters of deft_scripted_operator")
         self._client = self.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=ReentrantCallbackGroup())
         self._requests: queue.SimpleQueue[RewardRequest | None] = queue.SimpleQueue()
@@ -207,15 +223,39 @@ class ScriptedOperatorNode(Node):
         self._thread.start()
 
     def _work(self) -> None:
-        while (request := self._requests.get()) is not None:
+        while (request := self._newest()) is not None:
             if not request.session:
                 continue
             try:
-                self._answer(request)
-            except (CallTimeout, RuntimeError, TimeoutError) as error:
-                self.get_logger().error(f"episode {request.episode}: {error}")
+                answer = self._answer(request)
+                self._submit_until_taken(answer)
+            except Exception as error:  # whatever went wrong, the next request is answered
+                self.get_logger().error(f"episode {request.episode}: {error!r}")
 
-    def _answer(self, request: RewardRequest) -> None:
+    def _newest(self) -> RewardRequest | None:
+        """The latest request; those that it supersedes are not answered."""
+        request = self._requests.get()
+        while request is not None and not self._requests.empty():
+            request = self._requests.get()
+        return request
+
+    def _submit_until_taken(self, answer: SubmitReward.Request) -> None:
+        """Submit; an answer that could not be saved or delivered is given again until another request comes."""
+        while self._requests.empty():
+            try:
+                result = call(self._client, answer, timeout=30.0, cancelled=lambda: not self._requests.empty())
+            except CallTimeout as error:
+                self.get_logger().warning(str(error))
+                continue
+            if result.accepted:
+                return
+            self.get_logger().warning(f"answer for episode {answer.episode} refused: {result.message}")
+            if result.error_code != SubmitReward.Request.NOT_SAVED:
+                return
+            time.sleep(1.0)
+
+    def _answer(self, request: RewardRequest) -> SubmitReward.Request:
+        """Score what was seen and put the next object on the table."""
         answer = SubmitReward.Request(session=request.session, episode=request.episode)
         verdict = None
         if request.kind == RewardRequest.REWARD:
@@ -230,9 +270,7 @@ class ScriptedOperatorNode(Node):
         next_episode = request.episode if verdict is None else request.next_episode
         if next_episode >= 0:
             self._sim.ask(lambda w: w.reset(request.object_set, next_episode))
-        result = call(self._client, answer, timeout=30.0)
-        if not result.accepted:
-            self.get_logger().warning(f"answer for episode {request.episode} refused: {result.message}")
+        return answer
 
     def destroy_node(self) -> None:
         self._requests.put(None)
@@ -247,7 +285,7 @@ def main() -> None:
     try:
         sim = SimNode()
         nodes.append(sim)
-        if declare(sim, "operator", "scripted", "scripted, or none: a person answers") == "scripted":
+        if sim.get_parameter("operator").value == "scripted":
             nodes.append(ScriptedOperatorNode(sim))
         executor = MultiThreadedExecutor(4)
         for node in nodes:

@@ -28,7 +28,7 @@ def judge(world: SimWorld, hand: HandConfig, phases: dict[str, tuple[float, floa
     if not phases or not moments:
         return None
     start, end = min(a for a, _ in phases.values()), max(b for _, b in phases.values())
-    if start < moments[0].time - 1e-6 or end > world.clock + 1e-6:
+    if start < moments[0].time - 1e-6 or end > moments[-1].time + 1e-6:
         return None
     verdict = world.scene.judge(world.history, phases, hand)
     score = verdict.score

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from mujoco import rollout
 
+from deft_core.config import parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
 from deft_core.types import Array
 from deft_sim.config import RobotSim, SceneConfig
@@ -39,8 +40,8 @@ class SimWorld:
 
     def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int) -> None:
         self.robot, self.hand = robot, hand
-        self._settings = RobotSim.model_validate(robot.sim)
-        self._scene_config = SceneConfig.model_validate(task.sim)
+        self._settings = parse(RobotSim, robot.sim, f"robot '{robot.name}', sim")
+        self._scene_config = parse(SceneConfig, task.sim, f"task '{task.name}', sim")
         self.scene = scene_module(self._scene_config.scene)
         self._seed = seed
         self._grasp_frame = hand.grasp_frame.pose().matrix()  # in the hand's base link
@@ -95,7 +96,7 @@ class SimWorld:
         self._collision_geoms = [g for g in self._object_geoms if m.geom_contype[g]]
         self._boxes = m.geom_aabb[self._collision_geoms].copy()
         self._digit = {g: self._digit_of(m.geom_bodyid[g]) for g in range(m.ngeom)}
-        self._robot_geoms = {g for g in range(m.ngeom) if m.body_rootid[m.geom_bodyid[g]] == m.body("link_base").id}
+        self._robot_geoms = {g for g in range(m.ngeom) if m.geom_bodyid[g] not in (0, self._object_body)}
 
     def _digit_of(self, body: int) -> str:
         """Which of DIGITS a body belongs to, "" for none: fingers branch off the palm in the URDF's order."""
@@ -129,6 +130,8 @@ class SimWorld:
         probe = TrajectoryController(controller.names, controller.target)
         probe.accept(trajectory)
         is_hold = len(trajectory.times) == 1 and trajectory.start <= self.clock
+        if is_hold:
+            self._pending = [(c, t) for c, t in self._pending if c is not controller]
         if is_hold or not self._settling:
             controller.accept(trajectory)
         else:  # the settling time is always run in full, so that its length does not depend on message timing

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-from deft_core.config import find, load
+from deft_core.config import find, load, nearest
 from deft_core.descriptions import HandConfig, RobotConfig
+from deft_core.errors import ConfigError, DeftError
+
+# Given to all nodes at once (`/**` in a parameter file), whether they read them or not.
+SHARED_PARAMETERS = frozenset({"robot", "hand", "config_dir", "use_sim_time"})
 
 
 def declare(node: Node, name: str, default: Any, description: str, read_only: bool = True) -> Any:
@@ -62,18 +68,26 @@ def call(client: Client, request: Any, timeout: float, cancelled: Callable[[], b
     Raises:
         CallTimeout: no server, no answer, or cancelled.
     """
-    # Without this an answer can be lost: the server may know our request before it knows where to reply.
-    waited = 0.0
-    while not client.wait_for_service(timeout_sec=0.25):
-        waited += 0.25
-        if cancelled():
-            raise CallTimeout(f"service {client.srv_name}: cancelled while waiting")
-        if waited > timeout:
-            raise CallTimeout(f"service {client.srv_name} was not found within {timeout:.0f} s; is its node running? "
-                              "(`ros2 node list`)")
+    _found(client.wait_for_service, timeout, cancelled, f"service {client.srv_name}")
     future = client.call_async(request)
     wait(future, timeout, cancelled, f"service {client.srv_name}")
     return future.result()
+
+
+def wait_for_server(client: ActionClient, timeout: float, cancelled: Callable[[], bool] = lambda: False) -> None:
+    """Wait until an action's server is known. Raises CallTimeout."""
+    _found(client.wait_for_server, timeout, cancelled, f"action {client._action_name}")
+
+
+def _found(ready: Callable[..., bool], timeout: float, cancelled: Callable[[], bool], what: str) -> None:
+    """Without this an answer can be lost: the server may know our request before it knows where to reply."""
+    waited = 0.0
+    while not ready(timeout_sec=0.25):
+        waited += 0.25
+        if cancelled():
+            raise CallTimeout(f"{what}: cancelled while waiting")
+        if waited > timeout:
+            raise CallTimeout(f"{what} was not found within {timeout:.0f} s; is its node running? (`ros2 node list`)")
 
 
 def wait(future: Any, timeout: float, cancelled: Callable[[], bool], what: str) -> None:
@@ -88,6 +102,30 @@ def wait(future: Any, timeout: float, cancelled: Callable[[], bool], what: str) 
         if waited > timeout:
             raise CallTimeout(f"{what} gave no answer within {timeout:.0f} s; is its node running? "
                               "(`ros2 node list`)")
+
+
+@contextmanager
+def answering(node: Node, response: Any, code: int) -> Iterator[None]:
+    """Turn failures of a service into its `error_code` and `error_msg`.
+
+    Anything but a DeftError gets `code` and is logged: an exception that left the callback would end
+    the node's executor, and the node would never answer again.
+    """
+    try:
+        yield
+    except DeftError as error:
+        response.error_code, response.error_msg = error.code, error.message
+    except Exception as error:
+        node.get_logger().error(f"unexpected failure: {error!r}")
+        response.error_code, response.error_msg = code, f"unexpected failure: {error!r}"
+
+
+def refuse_unknown_parameters(node: Node) -> None:
+    """Call after declaring: a parameter that was given but is not declared is a typo. Raises ConfigError."""
+    declared = set(node._parameters)
+    for name in set(node._parameter_overrides) - declared - SHARED_PARAMETERS:
+        if not name.startswith("qos_overrides."):
+            raise ConfigError(f"{node.get_name()}: unknown parameter '{name}': {nearest(name, declared)}")
 
 
 def run_node(make: Callable[[], Node], threads: int = 4) -> None:
