@@ -66,7 +66,7 @@ class ProgressView:
         self._console.print(f"episode {index + 1:3d}/{status.episodes}  {result:<28}  best "
                             f"{'-' if math.isnan(status.best_reward) else f'{status.best_reward:.2f}'}"
                             f"  sigma {status.mean_sigma:.2f}  {clock(status.seconds_elapsed)} gone, "
-                            f"{clock(status.seconds_left)} left", highlight=False)
+                            f"{clock(status.seconds_left)} left", highlight=False, soft_wrap=True)
 
 
 def session_table(summary: dict) -> Table:
