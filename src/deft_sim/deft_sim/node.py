@@ -245,7 +245,8 @@ class ScriptedOperatorNode(Node):
             try:
                 result = call(self._client, answer, timeout=30.0, cancelled=lambda: not self._requests.empty())
             except CallTimeout as error:
-                self.get_logger().warning(str(error))
+                if self._requests.empty():  # else the request was withdrawn meanwhile: the answer arrived
+                    self.get_logger().warning(str(error))
                 continue
             if result.accepted:
                 return
