@@ -15,7 +15,7 @@ from deft_cem import codes
 from deft_cem.methods import Method
 from deft_cem.reward_desk import Answer, RewardDesk
 from deft_cem.session import EpisodeState, Session
-from deft_cem.skills import Interrupted, Look, Outcome, Request, Skills
+from deft_cem.skills import Interrupted, Look, Request, Skills
 from deft_core.errors import DeftError
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array, GraspParameters
@@ -256,6 +256,3 @@ def seconds_left(session: Session, elapsed: float, done_here: int) -> float:
     """Estimate of the wall seconds left, NaN before the first episode is finished here."""
     left = session.spec.episodes - len(session.finished())
     return left * elapsed / done_here if done_here else math.nan
-
-
-__all__ = ["FineTuningLoop", "Outcome", "Progress", "grasp_record", "seconds_left"]
