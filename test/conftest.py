@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
 from support import CONFIG
 
 from deft_core.config import find, load
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+
+# A busy machine is no failure: how long an example takes is not what these tests are about. CI repeats
+# the same examples, so that a change is judged by what it changed; at the desk new ones are tried.
+settings.register_profile("deft", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("deft")
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def test_pixel_outside_the_mask_snaps_to_it():
     assert np.allclose(contact_point(np.array([10.0, 60.0]), mask, depth, K, CAMERA), expected(np.array([60.0, 60.0]), 0.7))
 
 
-@settings(max_examples=60)
+@settings(max_examples=300)
 @given(st.integers(0, 2**31), st.floats(0.0, 0.9))
 def test_holes_and_flying_pixels_do_not_move_the_point(seed, share):
     rng = np.random.default_rng(seed)
@@ -55,6 +55,18 @@ def test_holes_and_flying_pixels_do_not_move_the_point(seed, share):
     assert np.linalg.norm(point) > 1e-6
     near = min(np.linalg.norm(point - expected(uv, 0.70)), np.linalg.norm(point - expected(uv, 0.88)))
     assert near < 0.1
+
+
+def test_two_surfaces_half_and_half_give_the_nearer():
+    """As many pixels on one as on the other: their median lies on neither."""
+    mask = np.zeros((120, 160), bool)
+    mask[59:61, 79:81] = True
+    mask[60, 81:83] = True
+    depth = np.zeros((120, 160), np.uint16)
+    depth[59, 79:81], depth[60, 79] = 700, 700
+    depth[60, 80:83] = 880
+    uv = np.array([80.0, 60.0])
+    assert np.allclose(contact_point(uv, mask, depth, K, CAMERA), expected(uv, 0.7))
 
 
 def test_no_depth_and_no_mask_are_refused():

@@ -45,7 +45,7 @@ def test_a_good_command_passes(gate, state, arm, hand):
     gate.check(arm, still(np.array(hand.open_pose), 1.0), state)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["times", "positions", "velocities"]), st.integers(0, 10**6), st.sampled_from([np.nan, np.inf, -np.inf]))
 def test_nothing_non_finite_gets_through(gate, state, arm, field, place, value):
     array = getattr(arm, field).copy()
@@ -53,7 +53,7 @@ def test_nothing_non_finite_gets_through(gate, state, arm, field, place, value):
     assert code(lambda: gate.check(replace(arm, **{field: array}), None, state)) == codes.GATE_REFUSED
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6), st.floats(0.0, 6.0), st.floats(0.05, 3.0))
 def test_what_passes_is_within_limits_and_speed(gate, state, robot, seed, size, duration):
     """Whatever random path is offered: it is refused, or it keeps every limit."""

@@ -20,7 +20,7 @@ def spline(path, k=400):
     return curve(times), curve(times, 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(2, 6))
 def test_time_optimal_keeps_velocity_and_ends(seed, count):
     rng = np.random.default_rng(seed)

@@ -50,7 +50,10 @@ def contact_point(uv: Array, mask: NDArray[np.bool_], depth: NDArray[np.uint16],
     while radius <= width / 10:
         near = depth[valid & (distance <= radius)] / 1000.0
         if len(near) >= 5:
-            steady = near[np.abs(near - np.median(near)) < FLYING_PIXEL_SPREAD]
+            middle = np.median(near)
+            steady = near[np.abs(near - middle) < FLYING_PIXEL_SPREAD]
+            if not len(steady):  # two surfaces, half and half, and nothing between them: the nearer one is touched
+                steady = near[near <= middle]
             return camera.apply(intrinsics.deproject(uv, np.asarray(np.median(steady))))
         radius *= 2
     raise NoDepthError(f"no valid depth on the object near pixel ({uv[0]:.0f}, {uv[1]:.0f}); shiny, "
