@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deft_msgs.action import ExecuteGrasp, Park
-from deft_msgs.msg import Affordance, ObjectObservation, PhaseTime, RewardRequest
+from deft_msgs.msg import Affordance, ObjectObservation, RewardRequest
 from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
 from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
@@ -111,8 +111,8 @@ class GraphSkills:
         """See Skills."""
         goal = ExecuteGrasp.Goal(seed=seed, **self._grasp_fields(grasp, look, task))
         result = self._run(self._execute, goal, lambda f: on_phase(f.feedback.phase))
-        phases = [(p.phase, conv.stamp_seconds(p.start), conv.stamp_seconds(p.end)) for p in result.phases]
-        return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason, phases)
+        return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
+                       conv.phases_from_msg(result.phases))
 
     def park(self, seed: int) -> None:
         """See Skills."""
@@ -160,8 +160,7 @@ class GraphSkills:
                                 reason=request.reason or self._task.operator_hint)
         if request.outcome:
             message.stop_reason = request.outcome["stop_reason"]
-            message.phases = [PhaseTime(phase=n, start=conv.stamp_msg(round(a * 1e9)), end=conv.stamp_msg(round(b * 1e9)))
-                              for n, a, b in request.outcome["phases"]]
+            message.phases = conv.phases_to_msg(request.outcome["phases"])
             self._add_pictures(message, request)
         self._requests.publish(message)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from deft_msgs.action import Evaluate, FineTune
-from deft_msgs.msg import Episode, PhaseTime, RewardRequest, SessionStatus
+from deft_msgs.msg import Episode, RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -30,12 +30,20 @@ from deft_cem.reward_desk import Answer, RewardDesk
 from deft_cem.session import EpisodeState, Session, SessionSpec
 from deft_cem.skills import Interrupted
 from deft_cem.summary import summarise, wilson, write
-from deft_core.config import content_hash, find, load, parse
+from deft_core.config import content_hash, find, load
 from deft_core.descriptions import TaskConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
-from deft_core.ros.node import declare, declare_config_dir, declare_hand, declare_robot, refuse_unknown_parameters, run_node
+from deft_core.ros.node import (
+    declare,
+    declare_config_dir,
+    declare_fields,
+    declare_hand,
+    declare_robot,
+    refuse_unknown_parameters,
+    run_node,
+)
 from deft_core.types import GraspParameters
 
 DEFAULT_EPISODES = 30  # N of the paper
@@ -60,7 +68,7 @@ class CemServer(Node):
         super().__init__("deft_cem", **kwargs)
         self._config_dir = declare_config_dir(self)
         self._robot, self._hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
-        self._config = self._declare_cem()
+        self._config = declare_fields(self, CemConfig, "cem.")
         self._space = self._config.space(self._hand.joint_names)
         self._closing = threading.Event()
         self._reset_first = declare(self, "confirm_scene_at_start", False,
@@ -77,17 +85,6 @@ class CemServer(Node):
         for action, name, run in ((FineTune, names.FINE_TUNE, self._fine_tune), (Evaluate, names.EVALUATE, self._evaluate)):
             ActionServer(self, action, name, run, callback_group=ReentrantCallbackGroup(), goal_callback=self._accept,
                          cancel_callback=lambda _: CancelResponse.ACCEPT)
-
-    def _declare_cem(self) -> CemConfig:
-        """CemConfig from parameters `cem.*`. Raises ConfigError."""
-        defaults = CemConfig()
-        values = {}
-        for name, field in CemConfig.model_fields.items():
-            default = getattr(defaults, name)
-            value = declare(self, f"cem.{name}", list(default) if isinstance(default, tuple) else default,
-                            field.description or "")
-            values[name] = tuple(value) if isinstance(default, tuple) else value
-        return parse(CemConfig, values, "parameters of deft_cem, cem")
 
     # -- goals -----------------------------------------------------------------------------------------
 
@@ -318,8 +315,7 @@ class CemServer(Node):
             message.eps = conv.residual_to_msg(self._space.names, np.array(state.eps))
         if executed:
             message.executed = conv.grasp_to_msg(self._grasp(executed["executed"]))
-            message.phases = [PhaseTime(phase=n, start=conv.stamp_msg(round(a * 1e9)), end=conv.stamp_msg(round(b * 1e9)))
-                              for n, a, b in executed["phases"]]
+            message.phases = conv.phases_to_msg(executed["phases"])
         return message
 
     def _grasp(self, record: dict[str, Any]) -> GraspParameters:

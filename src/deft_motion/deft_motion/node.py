@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from deft_msgs.action import ExecuteGrasp, Park
-from deft_msgs.msg import PhaseTime
 from deft_msgs.srv import CheckGrasp, Rearm, Stop
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -112,8 +111,7 @@ class MotionNode(Node):
                                           lambda: self._interrupted(handle))
             result.executed, result.clearance_lift = conv.grasp_to_msg(done.executed), done.lift
             result.stop_reason = done.stop_reason
-            result.phases = [PhaseTime(phase=name, start=conv.stamp_msg(round(a * 1e9)), end=conv.stamp_msg(round(b * 1e9)))
-                             for name, a, b in done.phases]
+            result.phases = conv.phases_to_msg(done.phases)
 
         return self._carry_out(handle, result, run)
 

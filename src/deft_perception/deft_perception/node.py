@@ -11,12 +11,19 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from deft_core.config import parse
 from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.images import ImageSet, ImageSynchronizer
-from deft_core.ros.node import answering, declare, declare_config_dir, declare_robot, refuse_unknown_parameters, run_node
+from deft_core.ros.node import (
+    answering,
+    declare,
+    declare_config_dir,
+    declare_fields,
+    declare_robot,
+    refuse_unknown_parameters,
+    run_node,
+)
 from deft_core.ros.qos import LATCHED
 from deft_perception import codes
 from deft_perception.observation import Frame, Observation, observe
@@ -33,10 +40,7 @@ class PerceptionNode(Node):
         config_dir = declare_config_dir(self)
         self._robot = declare_robot(self, config_dir)
         self._timeout = declare(self, "image_timeout", 2.0, "s of wall time to wait for fresh images, unless asked otherwise")
-        defaults = TabletopConfig()
-        values = {name: declare(self, f"tabletop.{name}", getattr(defaults, name), field.description or "")
-                  for name, field in TabletopConfig.model_fields.items()}
-        self._tabletop = parse(TabletopConfig, values, "parameters of deft_perception, tabletop")
+        self._tabletop = declare_fields(self, TabletopConfig, "tabletop.")
         refuse_unknown_parameters(self)
         self._images = ImageSynchronizer(self, self._robot.camera, ReentrantCallbackGroup())
         self._overlay = self.create_publisher(Image, names.MASK_OVERLAY, LATCHED)

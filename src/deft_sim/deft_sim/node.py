@@ -32,6 +32,7 @@ from deft_core.ros.node import (
     call,
     declare,
     declare_config_dir,
+    declare_fields,
     declare_hand,
     declare_robot,
     refuse_unknown_parameters,
@@ -210,11 +211,8 @@ class ScriptedOperatorNode(Node):
     def __init__(self, sim: SimNode, **kwargs: Any) -> None:
         super().__init__("deft_scripted_operator", **kwargs)
         self._sim = sim
-        defaults = OperatorConfig()
-        values = {name: declare(self, name, getattr(defaults, name), field.description or "")
-                  for name, field in OperatorConfig.model_fields.items()}
+        self._config = declare_fields(self, OperatorConfig)
         refuse_unknown_parameters(self)
-        self._config = parse(OperatorConfig, values, "parameters of deft_scripted_operator")
         self._client = self.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=ReentrantCallbackGroup())
         self._requests: queue.SimpleQueue[RewardRequest | None] = queue.SimpleQueue()
         self.create_subscription(RewardRequest, names.REWARD_REQUEST, self._requests.put, qos.LATCHED,
@@ -260,7 +258,7 @@ class ScriptedOperatorNode(Node):
         answer = SubmitReward.Request(session=request.session, episode=request.episode)
         verdict = None
         if request.kind == RewardRequest.REWARD:
-            phases = {p.phase: (conv.stamp_seconds(p.start), conv.stamp_seconds(p.end)) for p in request.phases}
+            phases = {name: (start, end) for name, start, end in conv.phases_from_msg(request.phases)}
             verdict = self._sim.ask(lambda w: judge(w, self._sim.hand, phases, self._config, self._sim.seed, request.episode))
         if verdict is None:
             answer.voided = True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from deft_msgs.msg import GraspParameters as GraspMsg
+from deft_msgs.msg import PhaseTime
 from deft_msgs.msg import Residual as ResidualMsg
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from geometry_msgs.msg import Pose as PoseMsg
@@ -127,6 +129,17 @@ def grasp_from_msg(msg: GraspMsg) -> GraspParameters:
 
 def residual_to_msg(names: tuple[str, ...], values: Array) -> ResidualMsg:
     return ResidualMsg(names=list(names), values=np.asarray(values, float).tolist())
+
+
+def phases_to_msg(phases: Iterable[tuple[str, float, float]]) -> list[PhaseTime]:
+    """(name, start, end), s of robot clock, as messages."""
+    return [PhaseTime(phase=name, start=stamp_msg(round(start * 1e9)), end=stamp_msg(round(end * 1e9)))
+            for name, start, end in phases]
+
+
+def phases_from_msg(messages: Iterable[PhaseTime]) -> list[tuple[str, float, float]]:
+    """(name, start, end), s of robot clock."""
+    return [(m.phase, stamp_seconds(m.start), stamp_seconds(m.end)) for m in messages]
 
 
 def stamp_seconds(stamp: Time) -> float:

@@ -15,7 +15,7 @@ from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-from deft_core.config import find, load, nearest
+from deft_core.config import C, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
 
@@ -34,6 +34,16 @@ def default_config_dir() -> Path:
     from ament_index_python.packages import get_package_share_directory
 
     return Path(get_package_share_directory("deft_bringup")) / "config"
+
+
+def declare_fields(node: Node, model: type[C], prefix: str = "") -> C:
+    """Declare a parameter for each field of a configuration with defaults; its values. Raises ConfigError."""
+    defaults, values = model(), {}
+    for name, field in model.model_fields.items():
+        default = getattr(defaults, name)
+        value = declare(node, prefix + name, list(default) if isinstance(default, tuple) else default, field.description or "")
+        values[name] = tuple(value) if isinstance(default, tuple) else value
+    return parse(model, values, f"parameters of {node.get_name()} ({prefix}*)")
 
 
 def declare_config_dir(node: Node) -> Path:
