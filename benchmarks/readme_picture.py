@@ -18,7 +18,7 @@ import numpy as np
 
 from deft_bringup.inprocess import SimRobot
 from deft_core.config import find, load
-from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+from deft_core.descriptions import HandConfig, RobotConfig, load_task
 from deft_core.ros.node import default_config_dir
 from deft_core.types import GraspParameters
 from deft_operator.curve import draw
@@ -32,7 +32,7 @@ def held(summary: dict[str, Any]) -> np.ndarray:
     config = default_config_dir()
     robot = load(RobotConfig, find(config, "robots", "xarm7_sim"))
     hand = load(HandConfig, find(config, "hands", "allegro_right"))
-    rig = SimRobot(robot, hand, load(TaskConfig, find(config, "tasks", summary["task"])), summary["seed"])
+    rig = SimRobot(robot, hand, load_task(config, summary["task"]), summary["seed"])
     best = max((e for e in summary["episodes"] if e["status"] == "scored"), key=lambda e: (e["reward"], e["episode"]))
     rig.world.reset(summary["object_set"], best["episode"])
     seen, _ = rig.look()

@@ -9,7 +9,7 @@ from hypothesis import settings
 from support import CONFIG
 
 from deft_core.config import find, load
-from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
 
 # A busy machine is no failure: how long an example takes is not what these tests are about. CI repeats
 # the same examples, so that a change is judged by what it changed; at the desk new ones are tried.
@@ -29,4 +29,4 @@ def robot() -> RobotConfig:
 
 @pytest.fixture(scope="session")
 def task() -> TaskConfig:
-    return load(TaskConfig, find(CONFIG, "tasks", "pick_cup"))
+    return load_task(CONFIG, "pick_cup")

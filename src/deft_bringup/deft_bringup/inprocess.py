@@ -72,7 +72,7 @@ class SimRobot:
 
     def look(self) -> tuple[Observation, GraspParameters]:
         """Render, segment, predict, retarget: the observation and the prior xi."""
-        camera = SimCamera(self.world.model, self.robot.camera)
+        camera = SimCamera(self.world.model, self.robot.camera, self.world.realism)
         rgb, depth = camera.render(self.world.data, 0)
         camera.close()
         frame, pose = Frame(rgb, depth, self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
@@ -93,4 +93,4 @@ class SimRobot:
         """Execute, park, and what the operator says of it. Raises DeftError."""
         done = self.executor.execute(self.goal(seen, grasp), seed, lambda *_: None, lambda: False)
         phases = {name: (start, end) for name, start, end in done.phases}
-        return done, self.world.scene.judge(self.world.history, phases, self.hand)
+        return done, self.world.judge(phases)

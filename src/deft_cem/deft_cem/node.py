@@ -30,8 +30,8 @@ from deft_cem.reward_desk import Answer, RewardDesk
 from deft_cem.session import EpisodeState, Session, SessionSpec
 from deft_cem.skills import Interrupted
 from deft_cem.summary import summarise, wilson, write
-from deft_core.config import content_hash, find, load
-from deft_core.descriptions import TaskConfig
+from deft_core.config import content_hash
+from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
@@ -97,7 +97,7 @@ class CemServer(Node):
 
     def _task(self, name: str) -> TaskConfig:
         try:
-            return load(TaskConfig, find(self._config_dir, "tasks", name))
+            return load_task(self._config_dir, name)
         except ConfigError as error:
             raise DeftError(codes.BAD_GOAL, str(error)) from None
 

@@ -65,15 +65,42 @@ def parse(model: type[C], data: Any, source: str) -> C:
         raise ConfigError(f"{source}: " + "; ".join(lines)) from None
 
 
-def load(model: type[C], path: Path) -> C:
-    """Read and validate a YAML file. Raises ConfigError (also for unreadable or broken YAML)."""
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. With `extends: name` it is that file beside this one, changed by what stands here.
+
+    Raises:
+        ConfigError: unreadable, broken, not a mapping, or it extends itself.
+    """
+    return _read(path, ())
+
+
+def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    return parse(model, data, str(path))
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: needs keys and values, has {data!r:.40}")
+    if "extends" not in data:
+        return data
+    base = path.with_name(f"{data.pop('extends')}.yaml")
+    if base in (path, *extended_by):
+        raise ConfigError(f"{path}: extends itself, by way of {base.name}")
+    return _merged(_read(base, (*extended_by, path)), data)
+
+
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `change`; sections are merged, everything else is replaced."""
+    both = {k: _merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v
+            for k, v in change.items()}
+    return base | both
+
+
+def load(model: type[C], path: Path) -> C:
+    """Read and validate a YAML file. Raises ConfigError (also for unreadable or broken YAML)."""
+    return parse(model, read_yaml(path), str(path))
 
 
 def find(config_dir: Path, kind: str, name: str) -> Path:

@@ -10,9 +10,9 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from deft_core.config import Config
+from deft_core.config import Config, find, load, parse, read_yaml
 from deft_core.errors import ConfigError
 from deft_core.types import Intrinsics, Pose
 
@@ -98,6 +98,8 @@ class RobotConfig(Config):
     acceleration_limits: tuple[Positive, ...] = Field(description="rad/s^2")
     park: tuple[float, ...] = Field(description="rad, out of the camera's view of the table")
     ready: tuple[float, ...] = Field(description="rad, nominal posture that inverse kinematics pulls to")
+    ik_starts: tuple[tuple[float, ...], ...] = Field((), description="rad, postures that inverse kinematics starts from, "
+                                                     "before random ones; `ready` where none is given")
     hand_mount: FrameConfig = Field(description="hand base_link in flange_link")
     arm_command_topic: str
     hand_command_topic: str
@@ -114,6 +116,8 @@ class RobotConfig(Config):
         for key in ("velocity_limits", "acceleration_limits", "park", "ready"):
             if len(getattr(self, key)) != n:
                 raise ValueError(f"{key} has {len(getattr(self, key))} numbers, joint_names has {n}")
+        if any(len(start) != n for start in self.ik_starts):
+            raise ValueError(f"every one of ik_starts needs {n} numbers")
         return self
 
 
@@ -129,25 +133,64 @@ class Waypoint(Config):
     rotvec: Vector3 = (0.0, 0.0, 0.0)
 
 
+def _increasing(trajectory: tuple[Waypoint, ...]) -> tuple[Waypoint, ...]:
+    times = [w.t for w in trajectory]
+    if len(times) < 2 or times[0] != 0.0 or any(b <= a for a, b in itertools.pairwise(times)):
+        raise ValueError("trajectory needs at least two waypoints, t = 0 first, then strictly increasing")
+    return trajectory
+
+
+Trajectory = Annotated[tuple[Waypoint, ...], AfterValidator(_increasing)]
+
+
+class Demonstration(Config):
+    """What one person showed of a task (`demonstrations/*.yaml`)."""
+
+    source: str = Field(description="where it comes from")
+    trajectory: Trajectory = Field(description="wrist poses relative to the grasp, from the closing of the hand on")
+    final_image: str = Field(description="picture of the end, a file beside this one")
+
+
 class TaskConfig(Config):
     """A task (`tasks/*.yaml`)."""
 
     name: str
-    text: str = Field(description="what the text encoder is given")
-    trajectory: tuple[Waypoint, ...] = Field(description="post-grasp trajectory tau (paper section 1.2)")
+    phrasings: tuple[str, ...] = Field(min_length=1, description="ways to say it; the text encoder is given the first")
+    demonstration: str = Field(description="name of a file in demonstrations/, which the next two come from")
+    trajectory: Trajectory = Field(description="post-grasp trajectory tau (paper section 1.2)")
+    goal_image: str = Field(description="last image of the demonstration, below the configuration folder")
     hold_seconds: NonNegative = 1.0
     release: Literal["place_back", "open"] = Field(
         description="place_back: run the trajectory backwards, then open; open: open where the trajectory ends")
     heuristic_wrist: str = Field(description="named wrist orientation of the heuristic prior, or 'random'")
     operator_hint: str = Field(description="what the operator is told to look at when scoring")
+    look: dict[str, Any] = Field(default_factory=dict, description="read by deft_perception")
     sim: dict[str, Any] = Field(default_factory=dict, description="read by deft_sim")
 
-    @model_validator(mode="after")
-    def _increasing(self) -> TaskConfig:
-        times = [w.t for w in self.trajectory]
-        if len(times) < 2 or times[0] != 0.0 or any(b <= a for a, b in itertools.pairwise(times)):
-            raise ValueError("trajectory needs at least two waypoints, t = 0 first, then strictly increasing")
-        return self
+    @property
+    def text(self) -> str:
+        """What the text encoder is given."""
+        return self.phrasings[0]
+
+
+def load_task(config_dir: Path, name: str) -> TaskConfig:
+    """A task with its demonstration.
+
+    Raises:
+        ConfigError: either file is missing or wrong.
+    """
+    path = find(config_dir, "tasks", name)
+    data = read_yaml(path)
+    for key in ("trajectory", "goal_image"):
+        if key in data:
+            raise ConfigError(f"{path}: {key} comes from the demonstration; change it in demonstrations/")
+    if isinstance(data.get("demonstration"), str):
+        shown_at = find(config_dir, "demonstrations", data["demonstration"])
+        shown = load(Demonstration, shown_at)
+        data |= {"trajectory": shown.trajectory, "goal_image": f"demonstrations/{shown.final_image}"}
+    else:
+        data |= {"trajectory": ({"t": 0.0}, {"t": 1.0}), "goal_image": ""}  # so that only what is wrong is reported
+    return parse(TaskConfig, data, str(path))
 
 
 def resolve_model(path: str) -> Path:

@@ -23,7 +23,7 @@ SQUEEZE_SECONDS = 0.3    # at least
 TRAJECTORY_STEP = 0.1    # s, spacing of the poses along tau
 CLEARANCE = 0.008        # m, wrist and hand stay this far above the table: the arm gives when the hand squeezes
 MAX_LIFT = 0.08          # m, a grasp that needs more is infeasible
-IK_STARTS = 8
+RANDOM_STARTS = 12
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class GraspPlanner:
         """
         grasp = self._validated(goal)
         model = self._model
-        model.set_table(goal.table_height)
+        # The camera's idea of the table may raise it, never lower it: the YAML's height was measured with the robot.
+        model.set_table(max(goal.table_height, self._robot.table_height))
         model.set_object(goal.object_centre, goal.object_extent)
         closed, squeezed = self._closed(grasp)
         why = DeftError(codes.UNREACHABLE, "the arm cannot reach this grasp with its approach and trajectory")
@@ -106,10 +107,11 @@ class GraspPlanner:
         return grasp.joints, squeezed
 
     def _starts(self) -> list[Array]:
-        """Seeds of the inverse kinematics: the ready posture, then fixed variations of it."""
-        ready = np.array(self._robot.ready)
+        """Starts of the inverse kinematics: the robot's own, then fixed random postures."""
+        own = self._robot.ik_starts or (self._robot.ready,)
         rng = np.random.default_rng(0)
-        return [ready, *(ready + rng.normal(0.0, 0.6, ready.size) for _ in range(IK_STARTS - 1))]
+        lower, upper = self._model.lower[:self._model.n_arm], self._model.upper[:self._model.n_arm]
+        return [*map(np.array, own), *(rng.uniform(lower, upper) for _ in range(RANDOM_STARTS))]
 
     def _plan_from(self, start: Array, goal: GraspGoal, grasp: GraspParameters, closed: Array,
                    squeezed: Array) -> GraspPlan:

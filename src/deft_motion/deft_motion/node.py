@@ -11,8 +11,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
 
-from deft_core.config import find, load
-from deft_core.descriptions import TaskConfig
+from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
@@ -54,7 +53,7 @@ class MotionNode(Node):
 
     def _task(self, name: str) -> TaskConfig:
         try:
-            return load(TaskConfig, find(self._config_dir, "tasks", name))
+            return load_task(self._config_dir, name)
         except ConfigError as error:
             raise DeftError(codes.BAD_INPUT, str(error)) from None
 

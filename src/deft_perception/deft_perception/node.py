@@ -11,7 +11,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from deft_core.errors import DeftError
+from deft_core.config import parse
+from deft_core.descriptions import load_task
+from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.images import ImageSet, ImageSynchronizer
@@ -27,7 +29,7 @@ from deft_core.ros.node import (
 from deft_core.ros.qos import LATCHED
 from deft_perception import codes
 from deft_perception.observation import Frame, Observation, observe
-from deft_perception.segmentation import Prompt, TabletopConfig
+from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig
 
 MAX_TIMEOUT = 60.0  # s
 
@@ -37,8 +39,8 @@ class PerceptionNode(Node):
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("deft_perception", **kwargs)
-        config_dir = declare_config_dir(self)
-        self._robot = declare_robot(self, config_dir)
+        self._config_dir = declare_config_dir(self)
+        self._robot = declare_robot(self, self._config_dir)
         self._timeout = declare(self, "image_timeout", 2.0, "s of wall time to wait for fresh images, unless asked otherwise")
         self._tabletop = declare_fields(self, TabletopConfig, "tabletop.")
         refuse_unknown_parameters(self)
@@ -48,14 +50,23 @@ class PerceptionNode(Node):
 
     def _observe(self, request: Observe.Request, response: Observe.Response) -> Observe.Response:
         with answering(self, response, codes.BAD_INPUT):
-            prompt = self._prompt(request)
+            prompt, look = self._prompt(request), self._look(request.task)
             images = self._fresh(request)
             frame = self._frame(images)
             seen = observe(frame, self._robot.camera.optical_in_base.pose(), self._robot.object_region, prompt,
-                           self._tabletop)
+                           self._tabletop, look)
             response.observation = self._message(request.task, images, frame, seen)
             self._overlay.publish(self._drawn(frame, seen, images.rgb.header))
         return response
+
+    def _look(self, task: str) -> LookConfig:
+        """Which part of the object a task is about; without a task, all of it."""
+        if not task:
+            return LookConfig()
+        try:
+            return parse(LookConfig, load_task(self._config_dir, task).look, f"task '{task}', look")
+        except ConfigError as error:
+            raise DeftError(codes.BAD_INPUT, str(error)) from None
 
     def _fresh(self, request: Observe.Request) -> ImageSet:
         timeout = request.timeout or self._timeout

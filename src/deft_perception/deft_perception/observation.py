@@ -11,7 +11,7 @@ from deft_core.descriptions import BoxConfig
 from deft_core.errors import DeftError
 from deft_core.types import Array, Intrinsics, Pose
 from deft_perception import codes
-from deft_perception.segmentation import Prompt, TabletopConfig, cloud, segment
+from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig, cloud, segment
 
 LOW_DEPTH, MASK_AT_BORDER, SEVERAL_OBJECTS, TABLE_UNCERTAIN = 1, 2, 4, 8  # quality bits, as in ObjectObservation
 CROP_MARGIN = 8  # pixels
@@ -41,13 +41,14 @@ class Observation:
     quality: int
 
 
-def observe(frame: Frame, camera: Pose, region: BoxConfig, prompt: Prompt,
-            config: TabletopConfig) -> Observation:
+def observe(frame: Frame, camera: Pose, region: BoxConfig, prompt: Prompt, config: TabletopConfig,
+            look: LookConfig | None = None) -> Observation:
     """Segment the object and measure it.
 
     Args:
         camera: colour optical frame in the base frame.
         region: only what stands inside its x and y range counts, base frame.
+        look: which part of the object the task is about; None for all of it.
 
     Raises:
         DeftError: NO_TABLE, NO_OBJECT, NO_DEPTH or BAD_INPUT.
@@ -59,7 +60,7 @@ def observe(frame: Frame, camera: Pose, region: BoxConfig, prompt: Prompt,
     points = cloud(frame.depth, frame.intrinsics, camera)
     low, high = np.array(region.lower[:2]), np.array(region.upper[:2])
     inside = np.asarray(((points[..., :2] > low) & (points[..., :2] < high)).all(axis=-1))
-    found = segment(points, inside, prompt, config)
+    found = segment(points, inside, prompt, config, look)
     valid = found.mask & (frame.depth > 0)
     fraction = float(valid.sum() / found.mask.sum())
     if fraction < 0.05:

@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from deft_core.config import Config
-from deft_core.descriptions import Positive
+from deft_core.descriptions import NonNegative, Positive
 from deft_core.errors import DeftError
 from deft_core.types import Array, Intrinsics, Pose
 from deft_perception import codes
@@ -27,6 +27,20 @@ class TabletopConfig(Config):
     max_table_tilt: Positive = Field(0.2, description="rad, between the plane's normal and the base frame's z")
     min_table_share: Positive = Field(0.15, description="share of valid points in the object region that the plane needs")
     plane_trials: int = Field(200, gt=0, description="random triples tried for the plane")
+
+
+class LookConfig(Config):
+    """`look:` of a task: which part of what stands there is to be grasped."""
+
+    heights: tuple[NonNegative, Positive] | None = Field(None, description="m above the table, from and to; else all of it")
+    nearest: Positive | None = Field(None, description="m, only what is at most this much further from the robot's base than "
+                                     "the object's nearest point; else all of it")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LookConfig:
+        if self.heights and self.heights[0] >= self.heights[1]:
+            raise ValueError("heights must be from low to high")
+        return self
 
 
 @dataclass(frozen=True)
@@ -108,28 +122,42 @@ def fit_table(points: Array, config: TabletopConfig) -> Plane:
     return plane
 
 
-def segment(points: Array, inside: NDArray[np.bool_], prompt: Prompt, config: TabletopConfig) -> Segment:
-    """Find the object that stands on the table.
+def segment(points: Array, inside: NDArray[np.bool_], prompt: Prompt, config: TabletopConfig,
+            look: LookConfig | None = None) -> Segment:
+    """Find the object that stands on the table, or the part of it that the task is about.
 
     Args:
         points: (h, w, 3) base frame, m, NaN where there is no depth.
         inside: (h, w) which pixels lie in the object region.
         prompt: which of several things is meant.
+        look: which part of it; None for all.
 
     Raises:
         DeftError: NO_TABLE, NO_OBJECT or BAD_INPUT.
     """
     table = fit_table(points[inside], config)
     height = table.height_above(points)
-    standing = inside & (height > config.min_height) & (height < config.max_height)
+    look = look or LookConfig()
+    low, high = look.heights or (config.min_height, config.max_height)
+    standing = inside & (height > max(low, config.min_height)) & (height < min(high, config.max_height))
     closed = cv2.morphologyEx(standing.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     large = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= config.min_pixels]
     if not large:
-        raise DeftError(codes.NO_OBJECT, f"nothing higher than {config.min_height * 1000:.0f} mm stands on the table "
-                        "inside the object region; put the object down, or correct object_region in the robot's YAML")
+        raise DeftError(codes.NO_OBJECT, f"nothing between {low * 1000:.0f} and {high * 1000:.0f} mm above the table stands "
+                        "inside the object region; put the object down, or correct object_region in the robot's YAML or "
+                        "look.heights in the task's")
     chosen, score = _choose(labels, stats, large, prompt)
-    return Segment(labels == chosen, score, table, len(large))
+    mask = labels == chosen
+    return Segment(_near_part(points, mask, look.nearest) if look.nearest else mask, score, table, len(large))
+
+
+def _near_part(points: Array, mask: NDArray[np.bool_], depth: float) -> NDArray[np.bool_]:
+    """The pixels of a mask at most `depth` (m) further from the base than its nearest ones."""
+    away = np.linalg.norm(points[..., :2], axis=-1)
+    nearest = np.nanpercentile(away[mask], 0.5) if np.isfinite(away[mask]).any() else np.nan
+    part: NDArray[np.bool_] = mask & (away < nearest + depth)
+    return part if part.any() else mask
 
 
 def _choose(labels: NDArray[Any], stats: NDArray[Any], candidates: list[int],

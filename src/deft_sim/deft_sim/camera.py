@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import cv2
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from deft_core.descriptions import CameraConfig
+from deft_sim.config import RealismConfig
 
 MIN_RANGE, MAX_RANGE = 0.20, 3.0    # m, outside a D435 gives no depth
 GRAZING_DEGREES = 80.0              # surfaces seen flatter than this give no depth
-NOISE_AT_1M = 0.0015                # m, standard deviation, growing with the square of the distance
+BASELINE = 0.05                     # m between the two infrared imagers
+PATCH = 12                          # pixels over which neighbouring errors are alike
 
 
 class SimCamera:
     """Renders the camera named `camera` of a model. Must be used from one thread (OpenGL)."""
 
-    def __init__(self, model: mujoco.MjModel, config: CameraConfig) -> None:
-        self._config = config
+    def __init__(self, model: mujoco.MjModel, config: CameraConfig, realism: RealismConfig) -> None:
+        self._config, self._realism = config, realism
         self._renderer = mujoco.Renderer(model, config.height, config.width)
         self._option = mujoco.MjvOption()
         self._option.geomgroup[3] = 0  # collision shapes
@@ -45,9 +48,19 @@ class SimCamera:
         """What a stereo depth sensor would report of a perfect depth image (h, w) in metres."""
         rng = np.random.default_rng(noise_seed)
         z = depth.astype(np.float64)
-        noisy = z + NOISE_AT_1M * z**2 * rng.standard_normal(z.shape)
+        small = rng.standard_normal((z.shape[0] // PATCH + 1, z.shape[1] // PATCH + 1))
+        patches = cv2.resize(small, z.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        noise = self._realism.depth_noise * rng.standard_normal(z.shape) + self._realism.depth_patches * patches
         # Across one pixel, a surface tilted by a from facing the camera changes by z tan(a) / f.
         step = np.maximum(np.abs(np.gradient(z, axis=0)), np.abs(np.gradient(z, axis=1)))
         grazing = step * self._config.fx / z > np.tan(np.radians(GRAZING_DEGREES))
-        lost = grazing | (z < MIN_RANGE) | (z > MAX_RANGE)
-        return np.where(lost, 0, np.round(noisy * 1000.0)).astype(np.uint16)
+        lost = grazing | self._shadow(z) | (z < MIN_RANGE) | (z > MAX_RANGE)
+        return np.where(lost, 0, np.round((z + noise * z**2) * 1000.0)).astype(np.uint16)
+
+    def _shadow(self, z: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Pixels that the second imager does not see, because something nearer stands in between."""
+        u = np.arange(z.shape[1])[None] - self._config.fx * BASELINE / np.maximum(z, 1e-3)
+        nearest_to_the_right = np.minimum.accumulate(u[:, ::-1], axis=1)[:, ::-1]
+        hidden = np.zeros(z.shape, bool)
+        hidden[:, :-1] = nearest_to_the_right[:, 1:] < u[:, :-1] - 1.0  # a pixel is rounding, more is a shadow
+        return hidden

@@ -9,27 +9,66 @@ import numpy as np
 from deft_core.types import Array
 
 DIGITS = ("palm", "index", "middle", "ring", "thumb")
+FINGERS = frozenset({"index", "middle", "ring"})
 
 
 @dataclass(frozen=True)
 class Moment:
     """One sample, 50 Hz of simulated time; base frame, metres.
 
+    Things are named as their scene names them; `object` is what the hand is to grasp.
+
     Attributes:
         time: s, robot clock.
-        object_position, object_matrix: (3,) and (3, 3), the object's body frame.
         palm_position, palm_matrix: (3,) and (3, 3), the hand's grasp frame.
-        touching: which of DIGITS touch the object.
+        things: row of each thing in the two arrays below.
+        positions, matrices: (n, 3) and (n, 3, 3), their body frames.
+        joints: positions of the scene's own hinges (rad) and slides (m).
+        grasp_line: (2, 3), the ends of the line on the object where a competent hand closes.
+        touches: pairs that touch, each sorted: things, `table`, `arm` and DIGITS.
         bottom: m, lowest point of the object above the table.
+        penetration: m, deepest overlap of the robot with anything, 0 without.
     """
 
     time: float
-    object_position: Array
-    object_matrix: Array
     palm_position: Array
     palm_matrix: Array
-    touching: frozenset[str]
+    things: dict[str, int]
+    positions: Array
+    matrices: Array
+    joints: dict[str, float]
+    grasp_line: Array
+    touches: frozenset[tuple[str, str]]
     bottom: float
+    penetration: float
+
+    def position(self, thing: str = "object") -> Array:
+        """(3,) m."""
+        return np.asarray(self.positions[self.things[thing]])
+
+    def matrix(self, thing: str = "object") -> Array:
+        """(3, 3) rotation of the thing's body frame."""
+        return np.asarray(self.matrices[self.things[thing]])
+
+    def touching(self, thing: str = "object") -> frozenset[str]:
+        """What touches a thing."""
+        return frozenset(b if a == thing else a for a, b in self.touches if thing in (a, b))
+
+    def digits(self, thing: str = "object") -> frozenset[str]:
+        """Which of DIGITS touch a thing."""
+        return self.touching(thing) & frozenset(DIGITS)
+
+    def in_hand(self, thing: str = "object") -> Array:
+        """(3,) m, a thing's origin in the hand's grasp frame."""
+        return np.asarray(self.palm_matrix.T @ (self.position(thing) - self.palm_position))
+
+    def in_thing(self, point: Array, thing: str = "object") -> Array:
+        """(3,) m, a point of the base frame in a thing's frame."""
+        return np.asarray(self.matrix(thing).T @ (point - self.position(thing)))
+
+    def upright(self, thing: str = "object") -> float:
+        """Cosine of a thing's tilt: 1 upright, 0 lying, -1 on its head."""
+        return float(self.matrix(thing)[2, 2])
 
 
 @dataclass
@@ -56,13 +95,3 @@ class Verdict:
     score: float
     success: bool
     note: str
-
-
-def in_hand(moment: Moment) -> Array:
-    """(3,) m, the object's origin in the grasp frame."""
-    return np.asarray(moment.palm_matrix.T @ (moment.object_position - moment.palm_position))
-
-
-def upright(moment: Moment) -> float:
-    """Cosine of the object's tilt, 0 when it lies or stands on its head."""
-    return float(np.clip(moment.object_matrix[2, 2], 0.0, 1.0))

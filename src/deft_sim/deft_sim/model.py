@@ -9,7 +9,9 @@ import numpy as np
 
 from deft_core.config import parse
 from deft_core.descriptions import HandConfig, RobotConfig, example_robot_data_root, resolve_model
+from deft_core.types import Pose
 from deft_sim.config import HandSim, RobotSim
+from deft_sim.realism import Cell, Light
 
 HAND_PREFIX = "hand/"
 TIMESTEP = 0.002  # s
@@ -67,13 +69,13 @@ def _prepare_hand(spec: mujoco.MjSpec, hand: HandConfig, settings: HandSim) -> N
             geom.conaffinity = OBJECT | TABLE | (FINGER if meets_fingers else 0)
             geom.condim = 4
             geom.friction = [settings.tip_friction if tip else settings.friction, 0.02, 0.0005]
-            geom.solref, geom.solimp = SOLVER["solref"], SOLVER["solimp"]
+            time, damping = SOLVER["solref"]
+            geom.solref, geom.solimp = [time * settings.softness, damping], SOLVER["solimp"]
     for name in hand.joint_names:
         joint = spec.joint(name)
         joint.armature, joint.damping = settings.armature, [settings.damping, 0.0, 0.0]
         joint.frictionloss = settings.frictionloss
         _add_servo(spec, name, settings.kp, settings.kv, settings.torque_limit)
-
 
     for root in palm.bodies:
         chain = [root, *_descendants(root)]
@@ -100,16 +102,16 @@ def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kv: float, limit: flo
                       forcelimited=True, forcerange=[-limit, limit])
 
 
-def _add_surroundings(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
+def _add_surroundings(spec: mujoco.MjSpec, robot: RobotConfig, light: Light) -> None:
     """Table, floor, two soft lights and a studio background."""
-    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
+    spec.visual.headlight.ambient = [light.room] * 3
     spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
     spec.visual.map.znear, spec.visual.map.zfar = 0.01, 20.0
     spec.visual.global_.offwidth, spec.visual.global_.offheight = robot.camera.width, robot.camera.height
     spec.visual.quality.shadowsize = 1024
     world = spec.worldbody
-    world.add_light(pos=[0.3, -0.8, 1.6], dir=[0.1, 0.6, -1.0], diffuse=[0.45, 0.45, 0.42], castshadow=True,
+    world.add_light(pos=[0.3, -0.8, 1.6], dir=light.direction, diffuse=[light.lamp] * 3, castshadow=True,
                     type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
     spec.add_texture(name="wood", type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
                      rgb1=[0.62, 0.47, 0.33], rgb2=[0.58, 0.43, 0.30], width=256, height=256)
@@ -122,8 +124,8 @@ def _add_surroundings(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
                    rgba=[0.45, 0.47, 0.5, 1.0], contype=TABLE, conaffinity=OBJECT)
 
 
-def _add_camera(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
-    optical = robot.camera.optical_in_base.pose()
+def _add_camera(spec: mujoco.MjSpec, robot: RobotConfig, optical: Pose) -> None:
+    """`optical`: the colour optical frame in the base frame."""
     # MuJoCo's camera looks along -z with y up; the optical frame along z with y down (REP 103).
     flip = np.diag([1.0, -1.0, -1.0])
     matrix = optical.rotation.as_matrix() @ flip
@@ -133,7 +135,7 @@ def _add_camera(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
     spec.worldbody.add_camera(name="camera", pos=optical.position, quat=quat, fovy=fovy)
 
 
-def robot_spec(robot: RobotConfig, hand: HandConfig) -> mujoco.MjSpec:
+def robot_spec(robot: RobotConfig, hand: HandConfig, cell: Cell, light: Light) -> mujoco.MjSpec:
     """Arm, hand, table, lights and camera, without objects. The world frame is the robot's base frame."""
     spec = _from_urdf(robot.urdf)
     _prepare_arm(spec, robot, parse(RobotSim, robot.sim, f"robot '{robot.name}', sim"))
@@ -143,8 +145,8 @@ def robot_spec(robot: RobotConfig, hand: HandConfig) -> mujoco.MjSpec:
     quat = np.roll(mount.rotation.as_quat(), 1)  # xyzw -> wxyz
     site = spec.body(robot.flange_link).add_site(name="hand_mount", pos=mount.position, quat=quat)
     spec.attach(hand_spec, prefix=HAND_PREFIX, site=site)
-    _add_surroundings(spec, robot)
-    _add_camera(spec, robot)
+    _add_surroundings(spec, robot, light)
+    _add_camera(spec, robot, cell.camera)
     option = spec.option
     option.timestep = TIMESTEP
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST

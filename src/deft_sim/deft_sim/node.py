@@ -23,8 +23,8 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory as TrajectoryMsg
 
-from deft_core.config import find, load, parse
-from deft_core.descriptions import TaskConfig
+from deft_core.config import parse
+from deft_core.descriptions import load_task
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import (
@@ -54,7 +54,7 @@ class SimNode(Node):
         config_dir = declare_config_dir(self)
         self.robot, self.hand = declare_robot(self, config_dir), declare_hand(self, config_dir)
         task_name = declare(self, "task", "pick_cup", "name of a file in tasks/, decides what stands on the table")
-        self.task = load(TaskConfig, find(config_dir, "tasks", task_name))
+        self.task = load_task(config_dir, task_name)
         self.seed = declare(self, "seed", 0, "of objects and their poses")
         self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows")
         self._camera_on = declare(self, "camera_enabled", True, "false: the camera falls silent (to rehearse the fault)",
@@ -177,7 +177,7 @@ class SimNode(Node):
         if self._camera is None or self._camera_model is not world.model:
             if self._camera:
                 self._camera.close()
-            self._camera, self._camera_model = SimCamera(world.model, self.robot.camera), world.model
+            self._camera, self._camera_model = SimCamera(world.model, self.robot.camera, world.realism), world.model
         if self._frame is None or self._frame_version != world.version:
             self._frame = self._camera.render(world.data, noise_seed=world.version)
             self._frame_version = world.version
@@ -259,7 +259,7 @@ class ScriptedOperatorNode(Node):
         verdict = None
         if request.kind == RewardRequest.REWARD:
             phases = {name: (start, end) for name, start, end in conv.phases_from_msg(request.phases)}
-            verdict = self._sim.ask(lambda w: judge(w, self._sim.hand, phases, self._config, self._sim.seed, request.episode))
+            verdict = self._sim.ask(lambda w: judge(w, phases, self._config, self._sim.seed, request.episode))
         if verdict is None:
             answer.voided = True
             answer.note = "scene reset" if request.kind == RewardRequest.RESET else "the grasp was not seen"

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from deft_core.config import Config
-from deft_core.descriptions import HandConfig, NonNegative
+from deft_core.descriptions import NonNegative
 from deft_sim.history import Verdict
 from deft_sim.world import SimWorld
 
@@ -18,7 +18,7 @@ class OperatorConfig(Config):
     noise: NonNegative = Field(0.0, description="standard deviation of the error of a score")
 
 
-def judge(world: SimWorld, hand: HandConfig, phases: dict[str, tuple[float, float]], config: OperatorConfig,
+def judge(world: SimWorld, phases: dict[str, tuple[float, float]], config: OperatorConfig,
           seed: int, episode: int) -> Verdict | None:
     """The verdict on what happened during `phases` (s, robot clock); None when it was not seen.
 
@@ -30,7 +30,7 @@ def judge(world: SimWorld, hand: HandConfig, phases: dict[str, tuple[float, floa
     start, end = min(a for a, _ in phases.values()), max(b for _, b in phases.values())
     if start < moments[0].time - 1e-6 or end > moments[-1].time + 1e-6:
         return None
-    verdict = world.scene.judge(world.history, phases, hand)
+    verdict = world.judge(phases)
     score = verdict.score
     if config.noise:
         rng = np.random.default_rng(np.random.SeedSequence([seed, episode, 7]))

@@ -8,42 +8,55 @@ messages travel.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import mujoco
 import numpy as np
 from mujoco import rollout
 
-from deft_core.config import parse
+from deft_core.config import nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+from deft_core.errors import ConfigError
 from deft_core.types import Array
 from deft_sim.config import RobotSim, SceneConfig
 from deft_sim.controller import JointTrajectory, TrajectoryController
-from deft_sim.history import DIGITS, History, Moment
+from deft_sim.history import History, Verdict
 from deft_sim.model import HAND_PREFIX, TIMESTEP, robot_spec
-from deft_sim.scenes import scene_module
+from deft_sim.objects.shapes import Spot
+from deft_sim.realism import draw_cell, draw_light
+from deft_sim.scenes import scene_module, things_by_name
+from deft_sim.scoring import Watched
+from deft_sim.watcher import Watcher
 
 TICK_STEPS = 10  # physics steps a tick: 20 ms
 TICK_SECONDS = TICK_STEPS * TIMESTEP
 SETTLE_SECONDS = 0.2
 SETTLE_LIMIT = 3.0    # s, at most this long after a trajectory
 REST_SPEED = 0.05     # m/s and rad/s
-LANDING_SECONDS = 0.36
+LANDING_SECONDS = 0.24  # between two looks whether everything lies still
+LANDING_ROUNDS = 8
 PLACE_CLEARANCE = 0.001  # m, objects are put down from this high
 
 
 class SimWorld:
-    """One robot, one table, one object.
+    """One robot, one table, and what the task's scene puts on it.
 
     Args:
         robot, hand, task: descriptions with their `sim` sections.
-        seed: with the episode index it decides object and pose.
+        seed: decides the cell's imperfections, and with the episode index objects, poses and light.
     """
 
     def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int) -> None:
         self.robot, self.hand = robot, hand
         self._settings = parse(RobotSim, robot.sim, f"robot '{robot.name}', sim")
+        self.realism = self._settings.realism
         self._scene_config = parse(SceneConfig, task.sim, f"task '{task.name}', sim")
         self.scene = scene_module(self._scene_config.scene)
+        self._score = parse(self.scene.Score, self._scene_config.score, f"task '{task.name}', sim.score")
+        self._things = self._find_things(task.name)
         self._seed = seed
+        self._cell = draw_cell(robot, hand, self.realism, seed)
         self._grasp_frame = hand.grasp_frame.pose().matrix()  # in the hand's base link
         self.clock = 1.0  # s, robot clock
         self._settle_left = 0.0
@@ -55,29 +68,52 @@ class SimWorld:
         self.reset("train", 0)
 
     def reset(self, object_set: str, episode: int) -> None:
-        """Take the old object away and put the episode's one on the table. The robot stays where it is."""
-        count = self.scene.object_sets().get(object_set)
-        if count is None:
-            raise ValueError(f"unknown object set '{object_set}'; valid: {', '.join(self.scene.object_sets())}")
-        sets = sorted(self.scene.object_sets())
-        rng = np.random.default_rng(np.random.SeedSequence([self._seed, sets.index(object_set), episode]))
-        index = int(rng.integers(count))
-        x, y, yaw = self.scene.place(rng, self._scene_config)
-        spec = robot_spec(self.robot, self.hand)
-        self.scene.add(spec, object_set, index)
+        """Take the old things away and put the episode's on the table. The robot stays where it is."""
+        sets = self._things
+        if object_set not in sets:
+            raise ValueError(f"unknown object set '{object_set}'; valid: {', '.join(sets)}")
+        rng = np.random.default_rng(np.random.SeedSequence([self._seed, sorted(sets).index(object_set), episode]))
+        self.thing = sets[object_set][int(rng.integers(len(sets[object_set])))]
+        spot = self._spot(rng)
+        spec = robot_spec(self.robot, self.hand, self._cell, draw_light(self.realism, rng))
+        self.scene.build(spec, self.thing, spot, rng)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         self._state = np.zeros(mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_FULLPHYSICS))
         self._index_model()
+        self._watcher = Watcher(self.model, self.hand, self._grasp_frame, self.robot.table_height)
         self._put_robot()
-        at = self._object_qpos
-        self.data.qpos[at:at + 3] = x, y, self.robot.table_height + PLACE_CLEARANCE
-        self.data.qpos[at + 3:at + 7] = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
         mujoco.mj_forward(self.model, self.data)
-        self._advance(int(LANDING_SECONDS / TIMESTEP))
-        self.history = History([self._moment()])
+        self._land()
+        self.history = History([self._watcher.moment(self.data, self.clock)])
         self._force_before = 0.0
         self._steps += 1
+
+    def _find_things(self, task: str) -> dict[str, list[Any]]:
+        """The task's objects by set. Raises ConfigError for a name that the scene does not have."""
+        known = things_by_name(self.scene)
+        for name in (name for names in self._scene_config.objects.values() for name in names):
+            if name not in known:
+                raise ConfigError(f"task '{task}', sim.objects: unknown object '{name}': {nearest(name, known)}")
+        return {which: [known[name] for name in names] for which, names in self._scene_config.objects.items()}
+
+    def judge(self, phases: dict[str, tuple[float, float]]) -> Verdict:
+        """What an attentive person says of what happened during `phases` (start and end, s of robot clock, by name)."""
+        return self.scene.judge(Watched(self.history, phases, self.hand), self._score)
+
+    def _spot(self, rng: np.random.Generator) -> Spot:
+        """Where the episode's object is put."""
+        config = self._scene_config
+        x, y = rng.uniform(config.position_lower, config.position_upper)
+        return Spot(float(x), float(y), self.robot.table_height + PLACE_CLEARANCE, float(rng.uniform(*config.yaw)))
+
+    def _land(self) -> None:
+        """Let things come to rest before anybody looks."""
+        for _ in range(LANDING_ROUNDS):
+            self._advance(int(LANDING_SECONDS / TIMESTEP))
+            if np.abs(self.data.qvel).max() < REST_SPEED:
+                break
+        self.data.qvel[:] = 0.0
 
     def _index_model(self) -> None:
         m = self.model
@@ -89,31 +125,10 @@ class SimWorld:
         self._ctrl = np.array([a.id for a in actuators])
         # velocity feed-forward through the position servo: kp (q + kv/kp v - q) - kv v = kp (q_d - q) + kv (v_d - v)
         self._lead = np.array([-a.biasprm[2] / a.gainprm[0] for a in actuators])
-        self._object_qpos = int(m.joint("object").qposadr[0])
-        self._object_body = m.body("object").id
-        self._palm_body = m.body(HAND_PREFIX + self.hand.base_link).id
-        self._object_geoms = {g for g in range(m.ngeom) if m.geom_bodyid[g] == self._object_body}
-        self._collision_geoms = [g for g in self._object_geoms if m.geom_contype[g]]
-        self._boxes = m.geom_aabb[self._collision_geoms].copy()
-        self._digit = {g: self._digit_of(m.geom_bodyid[g]) for g in range(m.ngeom)}
-        self._robot_geoms = {g for g in range(m.ngeom) if m.geom_bodyid[g] not in (0, self._object_body)}
-
-    def _digit_of(self, body: int) -> str:
-        """Which of DIGITS a body belongs to, "" for none: fingers branch off the palm in the URDF's order."""
-        m = self.model
-        chain = [body]
-        while chain[-1] != 0:
-            chain.append(int(m.body_parentid[chain[-1]]))
-        if self._palm_body not in chain:
-            return ""
-        if body == self._palm_body:
-            return "palm"
-        roots = [b for b in range(m.nbody) if m.body_parentid[b] == self._palm_body]
-        return DIGITS[1 + roots.index(chain[chain.index(self._palm_body) - 1])]
 
     def _put_robot(self) -> None:
         """At rest, on the controllers' targets."""
-        self.data.qpos[self._qpos] = np.concatenate([self.arm.target, self.hand_controller.target])
+        self.data.qpos[self._qpos] = np.concatenate([self.arm.target, self.hand_controller.target]) + self._cell.joint_error
         self.data.ctrl[self._ctrl] = self.data.qpos[self._qpos]
 
     # -- commands -----------------------------------------------------------------------------------
@@ -127,9 +142,11 @@ class SimWorld:
         self._command(self.hand_controller, trajectory)
 
     def _command(self, controller: TrajectoryController, trajectory: JointTrajectory) -> None:
+        is_hold = len(trajectory.times) == 1 and trajectory.start <= self.clock
+        if not is_hold:
+            trajectory = replace(trajectory, start=round(trajectory.start + self.realism.command_latency, 9))
         probe = TrajectoryController(controller.names, controller.target)
         probe.accept(trajectory)
-        is_hold = len(trajectory.times) == 1 and trajectory.start <= self.clock
         if is_hold:
             self._pending = [(c, t) for c, t in self._pending if c is not controller]
         if is_hold or not self._settling:
@@ -176,7 +193,7 @@ class SimWorld:
         if not self._moving:
             self._settle()
         self._steps += 1
-        self.history.moments.append(self._moment())
+        self.history.moments.append(self._watcher.moment(self.data, self.clock))
         self._stop_on_collision()
 
     def _settle(self) -> None:
@@ -201,7 +218,8 @@ class SimWorld:
         q_arm, v_arm = self.arm.sample(times)
         q_hand, v_hand = self.hand_controller.sample(times)
         control = np.zeros((1, steps, self.model.nu))
-        control[0][:, self._ctrl] = np.hstack([q_arm, q_hand]) + self._lead * np.hstack([v_arm, v_hand])
+        control[0][:, self._ctrl] = (np.hstack([q_arm, q_hand]) + self._cell.joint_error
+                                     + self._lead * np.hstack([v_arm, v_hand]))
         mujoco.mj_getState(self.model, self.data, self._state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         rollout.rollout(self.model, self.data, self._state[None], control,
                         initial_warmstart=self.data.qacc_warmstart[None].copy())
@@ -228,33 +246,8 @@ class SimWorld:
 
     def joint_state(self) -> tuple[Array, Array]:
         """Positions (rad) and velocities (rad/s) of `joint_names`."""
-        return self.data.qpos[self._qpos].copy(), self.data.qvel[self._qvel].copy()
+        return self.data.qpos[self._qpos] - self._cell.joint_error, self.data.qvel[self._qvel].copy()
 
     def robot_contact_force(self) -> float:
         """N, the largest contact force on any robot part."""
-        largest, wrench = 0.0, np.zeros(6)
-        for i in range(self.data.ncon):
-            contact = self.data.contact[i]
-            if contact.geom1 in self._robot_geoms or contact.geom2 in self._robot_geoms:
-                mujoco.mj_contactForce(self.model, self.data, i, wrench)
-                largest = max(largest, float(np.linalg.norm(wrench[:3])))
-        return largest
-
-    def _moment(self) -> Moment:
-        touching = set()
-        for i in range(self.data.ncon):
-            a, b = int(self.data.contact[i].geom1), int(self.data.contact[i].geom2)
-            if a in self._object_geoms or b in self._object_geoms:
-                touching.add(self._digit[b if a in self._object_geoms else a])
-        data, palm = self.data, self._palm_body
-        palm_matrix = data.xmat[palm].reshape(3, 3)
-        return Moment(self.clock, data.xpos[self._object_body].copy(), data.xmat[self._object_body].reshape(3, 3).copy(),
-                      data.xpos[palm] + palm_matrix @ self._grasp_frame[:3, 3], palm_matrix @ self._grasp_frame[:3, :3],
-                      frozenset(touching - {""}), self._bottom() - self.robot.table_height)
-
-    def _bottom(self) -> float:
-        """m, z of the object's lowest point: lowest corner of its collision shapes' bounding boxes."""
-        centre, half = self._boxes[:, :3], self._boxes[:, 3:]
-        up = self.data.geom_xmat[self._collision_geoms].reshape(-1, 3, 3)[:, 2]
-        middle = self.data.geom_xpos[self._collision_geoms, 2] + (up * centre).sum(axis=1)
-        return float((middle - (np.abs(up) * half).sum(axis=1)).min())
+        return self._watcher.robot_force(self.data)
