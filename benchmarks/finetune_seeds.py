@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import yaml
 
-from deft_core.ros.node import default_config_dir
+from deft_core.config import default_config_dir
 from deft_operator.curve import running_mean
 
 WINDOW = 10  # episodes that "first" and "last" stand for

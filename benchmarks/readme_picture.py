@@ -17,9 +17,8 @@ import mujoco
 import numpy as np
 
 from deft_bringup.inprocess import SimRobot
-from deft_core.config import find, load
+from deft_core.config import default_config_dir, find, load
 from deft_core.descriptions import HandConfig, RobotConfig, load_task
-from deft_core.ros.node import default_config_dir
 from deft_core.types import GraspParameters
 from deft_operator.curve import draw
 

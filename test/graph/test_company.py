@@ -14,7 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from deft_bringup.graph import ComposedGraph, GraphError, GraphOptions
 from deft_core.errors import ConfigError
-from deft_core.ros.node import default_config_dir
+from deft_core.config import default_config_dir
 
 pytestmark = pytest.mark.graph
 

@@ -31,6 +31,7 @@ DIAGONAL_PALM = (LEFT + DOWN) / np.sqrt(2.0)
 WRISTS = {
     "palm_down": _wrist(FORWARD, DOWN),
     "side": _wrist(FORWARD, LEFT),
+    "across": _wrist(LEFT, DOWN),
     "tilted": _wrist(FORWARD, DIAGONAL_PALM),
     "fingers_down": _wrist(DOWN, FORWARD),
 }

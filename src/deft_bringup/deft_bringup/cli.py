@@ -95,6 +95,49 @@ def evaluate(task: Task, sim: Sim = False,
         _run(goal, as_json)
 
 
+class Grasp(str, Enum):
+    """What `deft sim` executes."""
+
+    oracle = "oracle"
+    prior = "prior"
+
+
+@app.command("sim")
+def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a competent grasp from the simulator's truth; "
+                                                              "prior: what perception and the heuristic prior make of the "
+                                                              "picture")] = Grasp.oracle,
+             view: Annotated[bool, typer.Option("--view", help="show it in MuJoCo's viewer (needs a display)")] = False,
+             gif: Annotated[Path | None, typer.Option(help="write it as an animated GIF")] = None,
+             episode: Annotated[int, typer.Option(min=0, help="which draw of object and pose")] = 0, seed: Seed = 0,
+             objects: Objs = Objects.train,
+             hand: Annotated[str, typer.Option(help="name of a file in config/hands")] = "allegro_right") -> None:
+    """Execute one episode of TASK on the simulated robot, without ROS, to look at it."""
+    os.environ.setdefault("MUJOCO_GL", "glfw" if view else "egl")
+    from deft_bringup import rehearsal
+    from deft_bringup.inprocess import load_rig
+    from deft_core.errors import ConfigError, DeftError
+
+    if view and gif:
+        _fail("give --view or --gif, not both", EXIT_USAGE)
+    try:
+        rig = load_rig(task, hand, seed=seed)
+        if view:
+            outcome = rehearsal.view(rig, objects.value, episode, grasp.value, seed)
+        elif gif:
+            outcome = rehearsal.film_gif(rig, objects.value, episode, grasp.value, seed, gif)
+        else:
+            outcome = rehearsal.rehearse(rig, objects.value, episode, grasp.value, seed)
+    except ConfigError as error:
+        _fail(str(error), EXIT_USAGE)
+    except (DeftError, RuntimeError) as error:
+        _fail(str(error), EXIT_FAILED)
+    verdict = outcome.verdict
+    tried = f"; grasp {outcome.tries} of the oracle's" if grasp is Grasp.oracle else ""
+    Console().print(f"{task}, episode {episode}: {verdict.note}; score {verdict.score:.2f}, "
+                    f"{'success' if verdict.success else 'no success'}{tried} ({outcome.robot_seconds:.1f} s of robot time in "
+                    f"{outcome.wall_seconds:.1f} s)" + (f"\n{gif}" if gif else ""), highlight=False, soft_wrap=True)
+
+
 @app.command()
 def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp was")] = math.nan,
            episode: Annotated[int, typer.Option(help="the episode meant; -1 = the pending one")] = -1,

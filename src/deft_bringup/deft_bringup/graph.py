@@ -19,9 +19,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from deft_affordance.node import AffordanceNode
 from deft_cem.node import CemServer
-from deft_core.config import nearest
+from deft_core.config import default_config_dir, nearest
 from deft_core.errors import ConfigError
-from deft_core.ros.node import default_config_dir
 from deft_motion.node import MotionNode
 from deft_perception.node import PerceptionNode
 from deft_retarget.node import RetargetNode

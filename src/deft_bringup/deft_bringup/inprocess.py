@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from deft_affordance.heuristic import HeuristicPredictor
 from deft_affordance.predictor import ObjectView
-from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+from deft_core.config import default_config_dir, find, load, parse
+from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
 from deft_core.projection import contact_point
 from deft_core.types import GraspParameters
 from deft_motion.executor import Execution, GraspExecutor
@@ -16,11 +19,12 @@ from deft_motion.kinematics import ArmHandModel
 from deft_motion.paths import JointPath
 from deft_motion.planner import OmplPlanner
 from deft_perception.observation import Frame, Observation, observe
-from deft_perception.segmentation import Prompt, TabletopConfig
+from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig
 from deft_retarget.axis_mapping import AxisRetargeter, grasp_rotation
 from deft_sim.camera import SimCamera
 from deft_sim.controller import JointTrajectory
 from deft_sim.history import Verdict
+from deft_sim.oracle import true_box
 from deft_sim.world import SimWorld
 
 
@@ -76,7 +80,8 @@ class SimRobot:
         rgb, depth = camera.render(self.world.data, 0)
         camera.close()
         frame, pose = Frame(rgb, depth, self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
-        seen = observe(frame, pose, self.robot.object_region, Prompt(), TabletopConfig())
+        seen = observe(frame, pose, self.robot.object_region, Prompt(), TabletopConfig(),
+                       parse(LookConfig, self.task.look, f"task '{self.task.name}', look"))
         u, v, width, height = seen.roi
         view = ObjectView(rgb[v:v + height, u:u + width], seen.roi, seen.mask, pose, self.task.text)
         prior = HeuristicPredictor().predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
@@ -89,8 +94,23 @@ class SimRobot:
         """What deft_motion is asked for."""
         return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent)
 
+    def goal_of_truth(self, grasp: GraspParameters) -> GraspGoal:
+        """The same without a camera: the simulator says where the object is. For the oracle and for speed."""
+        return GraspGoal(grasp, self.task, self.robot.table_height, *true_box(self.world))
+
     def execute(self, seen: Observation, grasp: GraspParameters, seed: int = 0) -> tuple[Execution, Verdict]:
         """Execute, park, and what the operator says of it. Raises DeftError."""
-        done = self.executor.execute(self.goal(seen, grasp), seed, lambda *_: None, lambda: False)
-        phases = {name: (start, end) for name, start, end in done.phases}
-        return done, self.world.judge(phases)
+        return self.run(self.goal(seen, grasp), seed)
+
+    def run(self, goal: GraspGoal, seed: int = 0) -> tuple[Execution, Verdict]:
+        """The same for a goal that is already made. Raises DeftError."""
+        done = self.executor.execute(goal, seed, lambda *_: None, lambda: False)
+        return done, self.world.judge({name: (start, end) for name, start, end in done.phases})
+
+
+def load_rig(task: str, hand: str = "allegro_right", robot: str = "xarm7_sim", seed: int = 0,
+             config_dir: Path | None = None) -> SimRobot:
+    """A rig from names. Raises ConfigError."""
+    folder = config_dir or default_config_dir()
+    return SimRobot(load(RobotConfig, find(folder, "robots", robot)), load(HandConfig, find(folder, "hands", hand)),
+                    load_task(folder, task), seed)

@@ -103,6 +103,13 @@ def load(model: type[C], path: Path) -> C:
     return parse(model, read_yaml(path), str(path))
 
 
+def default_config_dir() -> Path:
+    """The configuration that deft_bringup installs."""
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("deft_bringup")) / "config"
+
+
 def find(config_dir: Path, kind: str, name: str) -> Path:
     """The file of a named task, hand or robot.
 

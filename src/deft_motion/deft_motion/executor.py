@@ -10,7 +10,7 @@ import numpy as np
 
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import DeftError
-from deft_core.types import Array, GraspParameters
+from deft_core.types import Array, GraspParameters, Pose
 from deft_motion import codes
 from deft_motion.gate import RobotState
 from deft_motion.grasp_plan import GraspGoal, GraspPlan, GraspPlanner
@@ -22,6 +22,8 @@ SETTLE_SECONDS = 0.25      # s of robot clock after a motion before its end is j
 TRACKING_TOLERANCE = 0.06  # rad, an arm joint further from its command has hit something
 GOAL_TOLERANCE = 0.04      # rad, of the arm at the end of a motion
 OPEN_SECONDS = 0.4
+BACK_OFF = 0.10           # m along the palm normal, after opening the hand
+BACK_OFF_CLEARANCE = 0.004  # m of the hand above the table on the way
 STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
 COLLISION_STOP = "collision"
 
@@ -155,7 +157,7 @@ class GraspExecutor:
 
     def _release(self, plan: GraspPlan, reached: float, how: str, done: Execution,
                  cancelled: Callable[[], bool]) -> None:
-        """Bring the object back down (or not), open, back out: the way in, backwards."""
+        """Bring the object back down (or not), open, back out."""
         grasped = plan.phases[0][2]
         way_in = plan.arm.until(max(reached, 0.04))
         came = way_in.positions[way_in.times >= grasped][::-1] if reached > grasped else way_in.positions[-1:]
@@ -163,13 +165,29 @@ class GraspExecutor:
         try:
             placed = how == "place_back" and len(came) > 1 and self._place(came, done, cancelled)
             opened = self._open_here(done, cancelled)
-            out = self._timed(approach if placed else np.vstack([came, approach]))
-            self._run(out, None, (("retreat", 0.0, out.duration),), done, cancelled)
+            if placed or len(came) == 1:
+                out: Array | None = approach
+            else:
+                out = self._back_off() if opened else None
+            # Where the hand cannot simply back off, it leaves the way that it came.
+            way_out = self._timed(out if out is not None else np.vstack([came, approach]))
+            self._run(way_out, None, (("retreat", 0.0, way_out.duration),), done, cancelled)
             if not opened:
                 self._open_here(done, cancelled)
         except _TrackingLost:
             self._port.hold()
             done.stop_reason = done.stop_reason or COLLISION_STOP
+
+    def _back_off(self) -> Array | None:
+        """Arm joints (k, n_arm) from here away along the palm normal; None when that cannot be followed."""
+        arm = self._port.state().arm
+        palm = self._model.grasp_pose(arm)
+        normal = palm.rotation.as_matrix()[:, 2]
+        away = [Pose(palm.position - normal * d, palm.rotation) for d in np.linspace(0.0, BACK_OFF, 8)]
+        path = self._model.follow(away, arm)
+        if path is None or any(self._model.clearance(q, self._open) < BACK_OFF_CLEARANCE for q in path):
+            return None
+        return path
 
     def _open_here(self, done: Execution, cancelled: Callable[[], bool]) -> bool:
         """Open the hand. False, and nothing moves, when there is no room for it above the table."""

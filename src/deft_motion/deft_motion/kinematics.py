@@ -6,6 +6,7 @@ grasp frame in the base frame, metres.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ MAX_ITERATIONS = 80
 NULL_SPACE_GAIN = 0.05
 IK_LIMIT_MARGIN = 0.05  # rad, kept from the joint limits, for splines between solutions
 CIRCLE_LIMIT = np.pi  # rad, joints that turn more than once are used within half a turn
+CIRCLE_CORNERS = 24  # of the prism around a cylinder
 OBJECT_MARGIN = 0.01  # m, the observed box is grown by this
 
 
@@ -92,6 +94,7 @@ class ArmHandModel:
             self._object_pairs.append(len(g.collisionPairs))
             g.addCollisionPair(pin.CollisionPair(i, self._object))
         self._outer = [i for i in robot if rank[i] >= len(arm_joints) - 3]  # forearm, wrist and hand
+        self._supports = [_support(g.geometryObjects[i].geometry) for i in self._outer]
         self.geometry_data = pin.GeometryData(g)
         self.set_object(None, None)
 
@@ -195,14 +198,28 @@ class ArmHandModel:
         """m, signed distance of the lowest point of forearm, wrist and hand from the table plane."""
         q = self.full(arm, hand)
         pin.updateGeometryPlacements(self.model, self.data, self.geometry, self.geometry_data, q)
-        table = self.geometry.geometryObjects[self._table]
-        at_table, height = coal.Transform3s(), table.placement.translation[2]
-        at_table.setTranslation(np.array([0.0, 0.0, height]))
+        table = self.geometry.geometryObjects[self._table].placement.translation[2]
         lowest = np.inf
-        for i in self._outer:
-            m = self.geometry_data.oMg[i]
-            place = coal.Transform3s(m.rotation, m.translation)
-            request, result = coal.DistanceRequest(), coal.DistanceResult()
-            lowest = min(lowest, coal.distance(self.geometry.geometryObjects[i].geometry, place, table.geometry, at_table,
-                                               request, result))
-        return float(lowest)
+        for i, (points, radius) in zip(self._outer, self._supports, strict=True):
+            placement = self.geometry_data.oMg[i]
+            lowest = min(lowest, float((points @ placement.rotation[2]).min()) + placement.translation[2] - radius)
+        return float(lowest - table)
+
+
+def _support(shape: coal.CollisionGeometry) -> tuple[Array, float]:
+    """Points (n, 3), m, in the shape's frame, and a radius, whose hull contains the shape (exactly, but for cylinders)."""
+    corners = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
+    if isinstance(shape, coal.ConvexBase):
+        return np.array(shape.points()), 0.0
+    if isinstance(shape, coal.Box):
+        return corners * np.array(shape.halfSide), 0.0
+    if isinstance(shape, coal.Sphere):
+        return np.zeros((1, 3)), float(shape.radius)
+    if isinstance(shape, coal.Capsule):
+        return np.array([[0.0, 0.0, -shape.halfLength], [0.0, 0.0, shape.halfLength]]), float(shape.radius)
+    if isinstance(shape, coal.Cylinder):
+        angle = 2 * np.pi * np.arange(CIRCLE_CORNERS) / CIRCLE_CORNERS
+        rim = shape.radius / np.cos(np.pi / CIRCLE_CORNERS) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        return np.vstack([np.column_stack([rim, np.full(CIRCLE_CORNERS, z)]) for z in (-shape.halfLength, shape.halfLength)]), 0.0
+    shape.computeLocalAABB()
+    return np.array(shape.aabb_center) + corners * shape.aabb_radius, 0.0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline, PPoly
+from scipy.interpolate import CubicHermiteSpline
 
 from deft_core.types import Array
+
+SAMPLE_SECONDS = 0.001  # finer than any physics step
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,7 @@ class TrajectoryController:
         """Drop the trajectory and hold `position` (n,), rad."""
         self._target = np.array(position, float)
         self._trajectory: JointTrajectory | None = None
-        self._spline: CubicHermiteSpline | None = None
-        self._velocity: PPoly | None = None
+        self._samples: tuple[Array, Array] | None = None
 
     def accept(self, trajectory: JointTrajectory) -> None:
         """Take over a trajectory. Raises ValueError where ros2_controllers would reject it."""
@@ -58,9 +59,14 @@ class TrajectoryController:
             positions = np.vstack([self._target, positions])
             velocities = np.vstack([np.zeros(len(self.names)), velocities])
         self._trajectory = trajectory
-        self._spline = CubicHermiteSpline(times, positions, velocities) if len(times) > 1 else None
-        self._velocity = self._spline.derivative() if self._spline else None
+        self._samples = self._sampled(times, positions, velocities) if len(times) > 1 else None
         self._final = positions[-1]
+
+    def _sampled(self, times: Array, positions: Array, velocities: Array) -> tuple[Array, Array]:
+        """Positions and velocities (k, n) at every SAMPLE_SECONDS, by cubic splines; once, not at every step."""
+        grid = np.arange(0.0, times[-1] + SAMPLE_SECONDS, SAMPLE_SECONDS)
+        spline = CubicHermiteSpline(times, positions, velocities)
+        return spline(grid), spline.derivative()(grid)
 
     @property
     def start(self) -> float:
@@ -68,7 +74,7 @@ class TrajectoryController:
         return self._trajectory.start if self._trajectory else np.inf
 
     def sample(self, times: Array) -> tuple[Array, Array]:
-        """Commanded positions and velocities (k, n) at robot clocks (k,), s, increasing.
+        """Commanded positions and velocities (k, n) at robot clocks (k,), s, increasing, to the nearest SAMPLE_SECONDS.
 
         The last of them becomes the target; a trajectory that is over by then is dropped.
         """
@@ -80,8 +86,9 @@ class TrajectoryController:
             local = np.round(times - self._trajectory.start, 9)
             over = local >= round(float(self._trajectory.times[-1]), 9)
             running = (local >= 0.0) & ~over
-            if running.any() and self._spline is not None and self._velocity is not None:
-                positions[running], velocities[running] = self._spline(local[running]), self._velocity(local[running])
+            if running.any() and self._samples is not None:
+                at = np.round(local[running] / SAMPLE_SECONDS).astype(int)
+                positions[running], velocities[running] = self._samples[0][at], self._samples[1][at]
             positions[over] = self._final
             if over[-1]:
                 self.hold(self._final)

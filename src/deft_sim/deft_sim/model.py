@@ -153,4 +153,5 @@ def robot_spec(robot: RobotConfig, hand: HandConfig, cell: Cell, light: Light) -
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10.0
     option.iterations = 30
+    option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_SLEEP)  # what lies still costs nothing
     return spec

@@ -89,6 +89,10 @@ class Watcher:
         names = self._names
         return frozenset((names[c // len(names)], names[c % len(names)]) for c in codes.tolist()), deepest
 
+    def robot_touches(self, data: mujoco.MjData) -> bool:
+        """True when any robot part touches anything."""
+        return bool(data.ncon) and bool(self._is_robot[self._label_of_geom[data.contact.geom]].any())
+
     def robot_force(self, data: mujoco.MjData) -> float:
         """N, the largest contact force on any robot part."""
         if not data.ncon:

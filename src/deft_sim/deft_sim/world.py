@@ -29,8 +29,8 @@ from deft_sim.scenes import scene_module, things_by_name
 from deft_sim.scoring import Watched
 from deft_sim.watcher import Watcher
 
-TICK_STEPS = 10  # physics steps a tick: 20 ms
-TICK_SECONDS = TICK_STEPS * TIMESTEP
+TICK_SECONDS = 0.02
+FREE_TIMESTEP = 0.004  # s, physics step while the robot moves through free space
 SETTLE_SECONDS = 0.2
 SETTLE_LIMIT = 3.0    # s, at most this long after a trajectory
 REST_SPEED = 0.05     # m/s and rad/s
@@ -110,7 +110,7 @@ class SimWorld:
     def _land(self) -> None:
         """Let things come to rest before anybody looks."""
         for _ in range(LANDING_ROUNDS):
-            self._advance(int(LANDING_SECONDS / TIMESTEP))
+            self._advance(LANDING_SECONDS)
             if np.abs(self.data.qvel).max() < REST_SPEED:
                 break
         self.data.qvel[:] = 0.0
@@ -121,6 +121,7 @@ class SimWorld:
         self.joint_names = (*self.robot.joint_names, *self.hand.joint_names)
         self._qpos = np.array([m.joint(n).qposadr[0] for n in names])
         self._qvel = np.array([m.joint(n).dofadr[0] for n in names])
+        self._thing_dofs = np.setdiff1d(np.arange(m.nv), self._qvel)
         actuators = [m.actuator(n) for n in names]
         self._ctrl = np.array([a.id for a in actuators])
         # velocity feed-forward through the position servo: kp (q + kv/kp v - q) - kv v = kp (q_d - q) + kv (v_d - v)
@@ -189,7 +190,7 @@ class SimWorld:
             self.clock = max(self.clock, start)
         if self._moving:
             self._settle_left = SETTLE_SECONDS
-        self._advance(TICK_STEPS)
+        self._advance(TICK_SECONDS)
         if not self._moving:
             self._settle()
         self._steps += 1
@@ -209,12 +210,16 @@ class SimWorld:
             controller.accept(trajectory)
         self._pending.clear()
 
-    def _advance(self, steps: int) -> None:
+    def _advance(self, seconds: float) -> None:
         """Physics and clock, with the controllers' commands at every step.
 
-        One call into MuJoCo for all steps: between single steps other Python threads would get in.
+        One call into MuJoCo for all steps: between single steps other Python threads would get in. While the
+        robot touches nothing and nothing moves but it, steps are longer.
         """
-        times = np.asarray(self.clock + TIMESTEP * np.arange(steps), float)
+        step = FREE_TIMESTEP if self._robot_alone() else TIMESTEP
+        self.model.opt.timestep = step
+        steps = round(seconds / step)
+        times = self.clock + step * np.arange(steps)
         q_arm, v_arm = self.arm.sample(times)
         q_hand, v_hand = self.hand_controller.sample(times)
         control = np.zeros((1, steps, self.model.nu))
@@ -224,7 +229,12 @@ class SimWorld:
         rollout.rollout(self.model, self.data, self._state[None], control,
                         initial_warmstart=self.data.qacc_warmstart[None].copy())
         self.data.ctrl[:] = control[0, -1]
-        self.clock = round(self.clock + steps * TIMESTEP, 6)
+        self.clock = round(self.clock + seconds, 6)
+
+    def _robot_alone(self) -> bool:
+        """Nothing but the robot moves, and it touches nothing."""
+        still = not self._thing_dofs.size or float(np.abs(self.data.qvel[self._thing_dofs]).max()) < REST_SPEED / 10
+        return still and not self._watcher.robot_touches(self.data)
 
     def _stop_on_collision(self) -> None:
         """As the arm's own controller does: stop where it is when pushed too hard, twice in a row."""

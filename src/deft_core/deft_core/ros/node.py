@@ -15,7 +15,7 @@ from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-from deft_core.config import C, find, load, nearest, parse
+from deft_core.config import C, default_config_dir, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
 
@@ -27,13 +27,6 @@ def declare(node: Node, name: str, default: Any, description: str, read_only: bo
     """Declare a parameter with its description and return its value."""
     descriptor = ParameterDescriptor(description=description, read_only=read_only)
     return node.declare_parameter(name, default, descriptor).value
-
-
-def default_config_dir() -> Path:
-    """The configuration that deft_bringup installs."""
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("deft_bringup")) / "config"
 
 
 def declare_fields(node: Node, model: type[C], prefix: str = "") -> C:

@@ -38,12 +38,19 @@ GRAPES: dict[str, tuple[Grapes, ...]] = {
 }
 
 
-def add_loose(spec: mujoco.MjSpec, prefix: str, count: int, radius: float, mass: float, rgb: Rgb, places: Array) -> None:
-    """Free spheres `<prefix>0`, `<prefix>1`, ... at places (count, 3), base frame."""
-    for k in range(count):
-        body = free_body(spec, f"{prefix}{k}", places[k])
+def add_loose(spec: mujoco.MjSpec, prefix: str, radius: float, mass: float, rgb: Rgb, places: Array, slippery: bool) -> None:
+    """Spheres `<prefix>0`, `<prefix>1`, ... at places (n, 3), base frame.
+
+    They slide but do not turn, which halves their cost; without friction when `slippery`, as a liquid.
+    """
+    for k, place in enumerate(places):
+        body = spec.worldbody.add_body(name=f"{prefix}{k}", pos=place)
+        for axis in np.eye(3):
+            body.add_joint(name=f"{prefix}{k}_{'xyz'[int(axis.argmax())]}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis,
+                           damping=[0.002, 0.0, 0.0])
+        contact = solid(group=SEEN, condim=1) if slippery else solid(friction=0.25, softness=RIPE, group=SEEN, condim=3)
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[radius, 0.0, 0.0], mass=mass, rgba=[*rgb, 1.0],
-                      **solid(group=SEEN, condim=6))
+                      priority=1, **contact)  # its friction counts, not the larger of the two
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def add_bagel(spec: mujoco.MjSpec, bagel: Bagel, spot: Spot) -> None:
         size = [bagel.radius * 0.52, np.pi * bagel.radius / BAGEL_PARTS * 1.1, bagel.thickness / 2]
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=at, quat=turn, mass=bagel.mass / BAGEL_PARTS,
                       size=[size[0], size[1] * 1.25, size[2]], rgba=[*bagel.rgb, 1.0],
-                      **solid(friction=0.5, softness=RIPE, group=SEEN))
+                      **solid(friction=0.9, softness=RIPE, group=SEEN))
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, pos=[at[0], at[1], bagel.thickness * 0.98], mass=0.0, group=SEEN,
                       size=[0.006, 0.0012, 0.0], rgba=[0.95, 0.92, 0.80, 1.0], contype=0, conaffinity=0)
 

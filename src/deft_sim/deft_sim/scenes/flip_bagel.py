@@ -17,8 +17,19 @@ from deft_sim.scenes import DOWN, LEFT, Competent, Via, on_handle
 from deft_sim.scoring import Watched, ramp
 
 OBJECTS = {name: tuple(zip(SPATULAS[name], PANS[name], BAGELS[name], strict=True)) for name in PANS}
-SHOWN = (Via(0.0), Via(1.0, (0.0, 0.0, 0.08)), Via(2.6, (0.0, -0.02, 0.10), (-1.9, 0.0, 0.0)),
-         Via(3.2, (0.0, -0.02, 0.10), (-1.9, 0.0, 0.0)))
+LIFT, LOW, LEFT_BY, TURN = 0.062, 0.049, 0.026, 2.25  # m, m, m, rad: the blade stays over the pan while it turns
+ABOUT = (-0.913, 0.0, 0.407)  # the handle's direction in the demonstration
+
+
+def _shown() -> tuple[Via, ...]:
+    """Lift, then turn about the handle, pushing the bagel over to the left."""
+    turning = [Via(1.0 + 1.4 * q, (0.0, LEFT_BY * q * q, LIFT + (LOW - LIFT) * q),
+                   (ABOUT[0] * TURN * q, 0.0, ABOUT[2] * TURN * q)) for q in (0.25, 0.5, 0.75, 1.0)]
+    end = turning[-1]
+    return (Via(0.0), Via(1.0, (0.0, 0.0, LIFT)), *turning, Via(end.t + 0.6, end.xyz, end.rotvec))
+
+
+SHOWN = _shown()
 GRIP = (0.180, 0.230)  # m along the spatula from the middle of its blade
 
 

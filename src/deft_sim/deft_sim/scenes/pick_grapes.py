@@ -58,4 +58,4 @@ def judge(watched: Watched, score: Score) -> Verdict:
 
 def competent(moment: Moment) -> Competent:
     """See Scene: from above, fingers forward over the bunch."""
-    return Competent(moment.grasp_line.mean(axis=0), FORWARD, DOWN, "wrap")
+    return Competent(moment.grasp_line.mean(axis=0), FORWARD, DOWN, "cradle").moved(0.027, 0.007)

@@ -41,7 +41,7 @@ def build(spec: mujoco.MjSpec, thing: tuple[Cup, Vessel], spot: Spot, rng: np.ra
     layer = [[0.009 * np.cos(a), 0.009 * np.sin(a)] for a in 2 * np.pi * np.arange(2) / 2]
     places = np.array([[*(np.array([spot.x, spot.y]) + layer[k % 2]), spot.z + cup.wall + DROP_RADIUS * (1.05 + 2 * (k // 2))]
                        for k in range(DROPS)])
-    add_loose(spec, "drop", DROPS, DROP_RADIUS, DROP_MASS, (0.30, 0.55, 0.90), places)
+    add_loose(spec, "drop", DROP_RADIUS, DROP_MASS, (0.30, 0.55, 0.90), places, slippery=True)
 
 
 def in_bowl(moment: Moment) -> float:

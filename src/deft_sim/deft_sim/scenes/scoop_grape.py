@@ -39,7 +39,7 @@ def build(spec: mujoco.MjSpec, thing: tuple[Spoon, Vessel, Grapes], spot: Spot, 
         across = (k % 3 - 1) * 2.3 * grapes.radius + rng.uniform(-0.002, 0.002)
         back = -0.012 - (k // 3) * 2.3 * grapes.radius - rng.uniform(0.0, 0.004)
         places.append(spot.at(across, back, pot.wall + grapes.radius + 0.002))
-    add_loose(spec, "grape", grapes.count, grapes.radius, GRAPE_MASS, grapes.rgb, np.array(places))
+    add_loose(spec, "grape", grapes.radius, GRAPE_MASS, grapes.rgb, np.array(places), slippery=False)
 
 
 def in_spoon(moment: Moment) -> int:

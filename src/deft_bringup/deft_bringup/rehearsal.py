@@ -1,0 +1,193 @@
+"""`deft sim`: one episode of a task on the simulated robot without ROS, to look at, to film, or to time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from deft_bringup.inprocess import SimRobot
+from deft_core.errors import DeftError
+from deft_core.types import GraspParameters
+from deft_motion.grasp_plan import GraspGoal
+from deft_sim.history import Verdict
+from deft_sim.oracle import candidates
+from deft_sim.world import TICK_SECONDS
+
+ORACLE_TRIES = 200
+FILM_WIDTH, FILM_HEIGHT = 480, 360
+FRAMES_PER_SECOND = 12
+SPEED_UP = 1.5        # of the film against the robot's clock
+LOOK_AT, DISTANCE, AZIMUTH, ELEVATION = (0.50, -0.02, 0.12), 0.85, 150.0, -25.0
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """How an episode went: grasps tried, its verdict, seconds of wall and robot time of the one that counts."""
+
+    tries: int
+    verdict: Verdict
+    wall_seconds: float
+    robot_seconds: float
+    phases: tuple[tuple[str, float, float], ...]
+
+
+def goals(rig: SimRobot, grasp: str, seed: int) -> list[GraspGoal]:
+    """What to execute: the prior's grasp as perception sees the table, or candidates of the oracle until one succeeds."""
+    if grasp == "prior":
+        seen, xi = rig.look()
+        return [rig.goal(seen, xi)]
+    return [rig.goal_of_truth(g) for g in candidates(rig.world, ORACLE_TRIES, seed)]
+
+
+def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int = 0,
+             on_reset: Callable[[], None] = lambda: None) -> Rehearsed:
+    """One episode: the prior's grasp once, or the oracle's until it succeeds.
+
+    Args:
+        grasp: `oracle` or `prior`.
+        on_reset: called when the table has been laid for another try.
+
+    Raises:
+        DeftError: not one grasp could be executed; the last refusal.
+    """
+    rig.world.reset(object_set, episode)
+    planned = goals(rig, grasp, seed)
+    best: Rehearsed | None = None
+    refusal: DeftError | None = None
+    for tries, goal in enumerate(planned, 1):
+        if tries > 1:
+            rig.world.reset(object_set, episode)
+        on_reset()
+        started, clock = time.perf_counter(), rig.world.clock
+        try:
+            done, verdict = rig.run(goal, seed)
+        except DeftError as error:
+            refusal = error
+            continue
+        here = Rehearsed(tries, verdict, time.perf_counter() - started, rig.world.clock - clock, tuple(done.phases))
+        if best is None or verdict.score > best.verdict.score:
+            best = here
+        if verdict.success:
+            return here
+    if best is None:
+        raise refusal or DeftError(0, "nothing to execute")
+    return best
+
+
+class Film:
+    """Pictures of a world taken while it moves; a `with` block hooks into its clock."""
+
+    def __init__(self, rig: SimRobot, interval: float) -> None:
+        """`interval`: s of robot clock between pictures."""
+        self._rig, self._interval = rig, interval
+        self.frames: list[tuple[float, Picture]] = []
+        self._tick = rig.world.tick
+        self._renderer: mujoco.Renderer | None = None
+        self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
+        self._camera.lookat[:], self._camera.distance = LOOK_AT, DISTANCE
+        self._camera.azimuth, self._camera.elevation = AZIMUTH, ELEVATION
+        self._option.geomgroup[3] = 0  # collision shapes
+
+    def __enter__(self) -> Film:
+        self._rig.world.tick = self._watched_tick  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rig.world.tick = self._tick  # type: ignore[method-assign]
+        self._close()
+
+    def start(self) -> None:
+        """Forget what was filmed; the table has been laid anew."""
+        self.frames.clear()
+        self._close()
+        self._renderer = mujoco.Renderer(self._rig.world.model, FILM_HEIGHT, FILM_WIDTH)
+
+    def _close(self) -> None:
+        if self._renderer:
+            self._renderer.close()
+            self._renderer = None
+
+    def _watched_tick(self) -> None:
+        self._tick()
+        world = self._rig.world
+        if self._renderer and (not self.frames or world.clock - self.frames[-1][0] >= self._interval - TICK_SECONDS / 2):
+            self._renderer.update_scene(world.data, self._camera, self._option)
+            self.frames.append((world.clock, self._renderer.render().copy()))
+
+    def at(self, times: list[float]) -> list[Picture]:
+        """The pictures nearest to robot clocks, s."""
+        clocks = np.array([clock for clock, _ in self.frames])
+        return [self.frames[int(np.abs(clocks - t).argmin())][1] for t in times]
+
+
+def film_gif(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, path: Path) -> Rehearsed:
+    """Execute an episode and write it as an animated GIF, from the pregrasp until the hand has let go."""
+    with Film(rig, SPEED_UP / FRAMES_PER_SECOND) as film:
+        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start)
+    phases = {name: (start, end) for name, start, end in outcome.phases}
+    begin, end = phases["approach"][0] - 0.5, phases.get("retreat", outcome.phases[-1][1:])[0] + 0.3
+    frames = [Image.fromarray(picture) for clock, picture in film.frames if begin <= clock <= end]
+    palette = frames[len(frames) // 2].quantize(128, dither=Image.Dither.NONE)
+    small = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small[0].save(path, save_all=True, append_images=small[1:], duration=round(1000 / FRAMES_PER_SECOND), loop=0, optimize=True)
+    return outcome
+
+
+def strip(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, caption: str) -> tuple[Rehearsed, Picture]:
+    """Execute an episode; six pictures side by side: before, at the grasp, closed, and three of what follows."""
+    with Film(rig, 2 * TICK_SECONDS) as film:
+        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start)
+    phases = {name: (start, end) for name, start, end in outcome.phases}
+    start, end = phases["trajectory"]
+    times = [phases["approach"][0], phases["approach"][1], phases["squeeze"][1], start + 0.45 * (end - start),
+             start + 0.75 * (end - start), phases["hold"][1]]
+    width = FILM_WIDTH * 5 // 8
+    row = np.hstack([cv2.resize(p, (width, FILM_HEIGHT * 5 // 8), interpolation=cv2.INTER_AREA) for p in film.at(times)])
+    labelled = Image.fromarray(np.vstack([np.full((22, row.shape[1], 3), 255, np.uint8), row]))
+    ImageDraw.Draw(labelled).text((4, 4), caption, fill=(0, 0, 0))
+    return outcome, np.asarray(labelled)
+
+
+def view(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int) -> Rehearsed:
+    """Execute an episode in MuJoCo's interactive viewer, in real time; it stays open until the person closes it.
+
+    Raises:
+        RuntimeError: there is no display.
+    """
+    import mujoco.viewer
+
+    rig.world.reset(object_set, episode)
+    tick = rig.world.tick
+    try:
+        viewer = mujoco.viewer.launch_passive(rig.world.model, rig.world.data, show_left_ui=False, show_right_ui=False)
+    except Exception as error:
+        raise RuntimeError(f"the viewer needs a display ({error}); without one, use --gif FILE") from None
+
+    def shown_tick() -> None:
+        started = time.monotonic()
+        tick()
+        viewer.sync()
+        time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+
+    rig.world.tick = shown_tick  # type: ignore[method-assign]
+    try:
+        goal = goals(rig, grasp, seed)[0]
+        clock, started = rig.world.clock, time.perf_counter()
+        done, verdict = rig.run(goal, seed)
+        outcome = Rehearsed(1, verdict, time.perf_counter() - started, rig.world.clock - clock, tuple(done.phases))
+        while viewer.is_running():
+            shown_tick()
+    finally:
+        rig.world.tick = tick  # type: ignore[method-assign]
+        viewer.close()
+    return outcome
