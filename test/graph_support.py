@@ -110,7 +110,7 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str = "") -> N
 def graph_with(number: int, **options: Any) -> Iterator[Tester]:
     os.environ["ROS_DOMAIN_ID"] = domain(number)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    with ComposedGraph(GraphOptions(task="pick_cup", **options)) as graph:
+    with ComposedGraph(GraphOptions(**{"task": "pick_cup"} | options)) as graph:
         tester = Tester(graph)
         try:
             yield tester

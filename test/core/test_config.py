@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import yaml
 from support import CONFIG
 
-from deft_core.config import content_hash, find, load, parse
-from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
+from deft_core.config import content_hash, find, load, parse, read_yaml
+from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
 from deft_core.errors import ConfigError
 
 
@@ -15,12 +17,52 @@ def raw(kind: str, name: str) -> dict:
     return yaml.safe_load((CONFIG / kind / f"{name}.yaml").read_text())
 
 
-@pytest.mark.parametrize(("kind", "model"), [("hands", HandConfig), ("robots", RobotConfig), ("tasks", TaskConfig)])
+@pytest.mark.parametrize(("kind", "model"), [("hands", HandConfig), ("robots", RobotConfig)])
 def test_everything_shipped_loads(kind, model):
     files = list((CONFIG / kind).glob("*.yaml"))
     assert files
     for file in files:
         assert load(model, file).name == file.stem
+
+
+def test_every_task_shipped_loads_with_its_demonstration():
+    files = list((CONFIG / "tasks").glob("*.yaml"))
+    assert len(files) == 9
+    for file in files:
+        task = load_task(CONFIG, file.stem)
+        assert task.name == file.stem and len(task.phrasings) >= 3 and task.text == task.phrasings[0]
+        assert len(task.trajectory) > 5 and (CONFIG / task.goal_image).is_file()
+
+
+def test_trajectory_and_goal_image_belong_to_the_demonstration(tmp_path):
+    shutil.copytree(CONFIG, tmp_path / "config")
+    path = tmp_path / "config" / "tasks" / "pick_cup.yaml"
+    text = path.read_text()
+    path.write_text(text + "goal_image: x.jpg\n")
+    with pytest.raises(ConfigError, match="goal_image comes from the demonstration"):
+        load_task(tmp_path / "config", "pick_cup")
+    path.write_text(text.replace("demonstration: pick_cup", "demonstration: pick_cop"))
+    with pytest.raises(ConfigError, match="unknown demonstration 'pick_cop': did you mean 'pick_cup'"):
+        load_task(tmp_path / "config", "pick_cup")
+    path.write_text(text.replace("demonstration: pick_cup", "demonstartion: pick_cup"))
+    with pytest.raises(ConfigError, match="demonstartion: unknown key; did you mean 'demonstration'"):
+        load_task(tmp_path / "config", "pick_cup")
+
+
+def test_extends_merges_sections_and_replaces_values(tmp_path):
+    (tmp_path / "base.yaml").write_text("a: 1\nlist: [1, 2]\nsection: {x: 1, y: {p: 1, q: 2}}\n")
+    (tmp_path / "mine.yaml").write_text("extends: base\nlist: [3]\nsection: {y: {q: 5}}\n")
+    assert read_yaml(tmp_path / "mine.yaml") == {"a": 1, "list": [3], "section": {"x": 1, "y": {"p": 1, "q": 5}}}
+    (tmp_path / "a.yaml").write_text("extends: b\n")
+    (tmp_path / "b.yaml").write_text("extends: a\n")
+    with pytest.raises(ConfigError, match="extends itself"):
+        read_yaml(tmp_path / "a.yaml")
+    (tmp_path / "c.yaml").write_text("extends: nothing\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "c.yaml")
+    (tmp_path / "d.yaml").write_text("- 1\n")
+    with pytest.raises(ConfigError, match="needs keys and values"):
+        read_yaml(tmp_path / "d.yaml")
 
 
 def test_unknown_key_names_the_nearest():
@@ -39,7 +81,7 @@ def test_unknown_key_in_a_nested_section():
 def test_unknown_name_lists_the_valid_ones():
     with pytest.raises(ConfigError, match="unknown task 'pick_cop': did you mean 'pick_cup'"):
         find(CONFIG, "tasks", "pick_cop")
-    with pytest.raises(ConfigError, match="unknown hand 'zzz': valid: allegro_right"):
+    with pytest.raises(ConfigError, match="unknown hand 'zzz': valid: allegro_right, allegro_soft"):
         find(CONFIG, "hands", "zzz")
 
 

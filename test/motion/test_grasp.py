@@ -20,7 +20,7 @@ def rig(robot, hand, task) -> SimRobot:
 
 def side_grasp(rig, xi):
     """The grasp that a person would set by hand: at the cup's axis, 6.5 cm up (simulator's truth, for the test only)."""
-    axis = rig.world.history.moments[0].object_position
+    axis = rig.world.history.moments[0].position()
     return replace(xi, contact=np.array([axis[0], axis[1], 0.065]))
 
 

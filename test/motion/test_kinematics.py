@@ -13,7 +13,9 @@ from deft_core.types import Pose
 from deft_motion import codes
 from deft_motion.kinematics import ArmHandModel
 from deft_motion.planner import OmplPlanner
+from deft_sim.config import RealismConfig
 from deft_sim.model import HAND_PREFIX, robot_spec
+from deft_sim.realism import draw_cell, draw_light
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,9 @@ def model(robot, hand) -> ArmHandModel:
 
 @pytest.fixture(scope="module")
 def simulated(robot, hand):
-    m = robot_spec(robot, hand).compile()
+    exact = RealismConfig(calibration_error=0.0, calibration_turn=0.0, arm_joint_error=0.0, hand_joint_error=0.0)
+    cell, light = draw_cell(robot, hand, exact, 0), draw_light(exact, np.random.default_rng(0))
+    m = robot_spec(robot, hand, cell, light).compile()
     return m, mujoco.MjData(m)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deft_core.errors import DeftError
+from deft_core.config import parse
+from deft_core.errors import ConfigError, DeftError
 from deft_core.types import Intrinsics
 from deft_perception import codes
 from deft_perception.observation import MASK_AT_BORDER, SEVERAL_OBJECTS, Frame, observe
-from deft_perception.segmentation import Prompt, TabletopConfig, cloud, fit_table
+from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig, cloud, fit_table
 
 K = Intrinsics(320, 240, 230.0, 230.0, 159.5, 119.5)
 CONFIG = TabletopConfig()
@@ -102,3 +103,33 @@ def test_a_wall_is_not_a_table():
     with pytest.raises(DeftError) as caught:
         fit_table(wall + 0.0005 * rng.standard_normal(wall.shape), CONFIG)
     assert caught.value.code == codes.NO_TABLE
+
+
+def part(robot, boxes, config: LookConfig):
+    depth, camera = ray_cast(robot, boxes)
+    return observe(Frame(np.zeros((240, 320, 3), np.uint8), depth, K), camera, robot.object_region, Prompt(), CONFIG, config)
+
+
+def test_a_task_may_ask_for_what_stands_between_two_heights(robot):
+    low_and_large, tall = (0.50, 0.15, 0.08, 0.05), (0.45, -0.15, 0.03, 0.14)
+    assert np.allclose(look(robot, [low_and_large, tall]).box_centre[:2], [0.50, 0.15], atol=0.03), "the largest"
+    seen = part(robot, [low_and_large, tall], LookConfig(heights=(0.07, 0.4)))
+    assert np.allclose(seen.box_centre[:2], [0.45, -0.15], atol=0.02) and seen.box_centre[2] > 0.07
+
+
+def test_a_task_may_ask_for_the_part_nearest_to_the_robot(robot):
+    cabinet = (0.60, 0.0, 0.10, 0.18)
+    whole, front = look(robot, [cabinet]), part(robot, [cabinet], LookConfig(nearest=0.04))
+    assert front.box_centre[0] < whole.box_centre[0] - 0.03 and front.extent[0] < 0.06
+    assert front.mask.sum() < whole.mask.sum() and (whole.mask | front.mask).sum() == whole.mask.sum()
+
+
+def test_nothing_at_the_asked_height_is_an_error_that_names_both_files(robot):
+    with pytest.raises(DeftError, match="between 200 and 400 mm above the table .* look.heights") as caught:
+        part(robot, [(0.5, 0.0, 0.04, 0.12)], LookConfig(heights=(0.2, 0.4)))
+    assert caught.value.code == codes.NO_OBJECT
+
+
+def test_heights_must_be_ordered():
+    with pytest.raises(ConfigError, match="from low to high"):
+        parse(LookConfig, {"heights": [0.3, 0.1]}, "task 'x', look")

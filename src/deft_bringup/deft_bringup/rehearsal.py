@@ -48,6 +48,12 @@ def goals(rig: SimRobot, grasp: str, seed: int) -> list[GraspGoal]:
     return [rig.goal_of_truth(g) for g in candidates(rig.world, ORACLE_TRIES, seed)]
 
 
+def lay(rig: SimRobot, object_set: str, episode: int) -> None:
+    """Lay the table for an episode, with the robot parked whatever happened before."""
+    rig.world.push_back()
+    rig.world.reset(object_set, episode)
+
+
 def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int = 0,
              on_reset: Callable[[], None] = lambda: None) -> Rehearsed:
     """One episode: the prior's grasp once, or the oracle's until it succeeds.
@@ -59,13 +65,13 @@ def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int
     Raises:
         DeftError: not one grasp could be executed; the last refusal.
     """
-    rig.world.reset(object_set, episode)
+    lay(rig, object_set, episode)
     planned = goals(rig, grasp, seed)
     best: Rehearsed | None = None
     refusal: DeftError | None = None
     for tries, goal in enumerate(planned, 1):
         if tries > 1:
-            rig.world.reset(object_set, episode)
+            lay(rig, object_set, episode)
         on_reset()
         started, clock = time.perf_counter(), rig.world.clock
         try:

@@ -23,7 +23,7 @@ TRACKING_TOLERANCE = 0.06  # rad, an arm joint further from its command has hit 
 GOAL_TOLERANCE = 0.04      # rad, of the arm at the end of a motion
 OPEN_SECONDS = 0.4
 BACK_OFF = 0.10           # m along the palm normal, after opening the hand
-BACK_OFF_CLEARANCE = 0.004  # m of the hand above the table on the way
+RISE = 0.15               # m, straight up where there is no better way out
 STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
 COLLISION_STOP = "collision"
 
@@ -165,29 +165,41 @@ class GraspExecutor:
         try:
             placed = how == "place_back" and len(came) > 1 and self._place(came, done, cancelled)
             opened = self._open_here(done, cancelled)
-            if placed or len(came) == 1:
-                out: Array | None = approach
-            else:
-                out = self._back_off() if opened else None
-            # Where the hand cannot simply back off, it leaves the way that it came.
-            way_out = self._timed(out if out is not None else np.vstack([came, approach]))
-            self._run(way_out, None, (("retreat", 0.0, way_out.duration),), done, cancelled)
+            self._retreat(came, approach, placed, opened, done, cancelled)
             if not opened:
                 self._open_here(done, cancelled)
         except _TrackingLost:
             self._port.hold()
             done.stop_reason = done.stop_reason or COLLISION_STOP
 
-    def _back_off(self) -> Array | None:
-        """Arm joints (k, n_arm) from here away along the palm normal; None when that cannot be followed."""
+    def _retreat(self, came: Array, approach: Array, placed: bool, opened: bool, done: Execution,
+                 cancelled: Callable[[], bool]) -> None:
+        """Leave what was grasped: the first of several ways that passes the gate.
+
+        From where it was grasped, the way in; from elsewhere, off along the palm normal if the hand is open, else
+        the way that it came, else straight up.
+        """
+        up = np.array([0.0, 0.0, RISE])
+        ways: list[Callable[[], Array | None]] = [lambda: np.vstack([came, approach]), lambda: self._straight(lambda _: up)]
+        if placed or len(came) == 1:
+            ways.insert(0, lambda: approach)
+        elif opened:
+            ways.insert(0, lambda: self._straight(lambda palm: -BACK_OFF * palm.rotation.as_matrix()[:, 2]))
+        for way in ways:
+            positions = way()
+            if positions is None:
+                continue
+            path = self._timed(positions)
+            if self._try(path, None, ("retreat", 0.0, path.duration), done, cancelled):
+                return
+        raise DeftError(codes.EXECUTION_FAILED, "there is no way out that keeps the hand above the table; move the arm by hand")
+
+    def _straight(self, shift: Callable[[Pose], Array]) -> Array | None:
+        """Arm joints (k, n_arm) of a straight motion of the palm by `shift(palm)` (m, base frame); None when out of reach."""
         arm = self._port.state().arm
         palm = self._model.grasp_pose(arm)
-        normal = palm.rotation.as_matrix()[:, 2]
-        away = [Pose(palm.position - normal * d, palm.rotation) for d in np.linspace(0.0, BACK_OFF, 8)]
-        path = self._model.follow(away, arm)
-        if path is None or any(self._model.clearance(q, self._open) < BACK_OFF_CLEARANCE for q in path):
-            return None
-        return path
+        path = [Pose(palm.position + share * shift(palm), palm.rotation) for share in np.linspace(0.0, 1.0, 8)]
+        return self._model.follow(path, arm)
 
     def _open_here(self, done: Execution, cancelled: Callable[[], bool]) -> bool:
         """Open the hand. False, and nothing moves, when there is no room for it above the table."""

@@ -110,6 +110,8 @@ def _add_surroundings(spec: mujoco.MjSpec, robot: RobotConfig, light: Light) -> 
     spec.visual.map.znear, spec.visual.map.zfar = 0.01, 20.0
     spec.visual.global_.offwidth, spec.visual.global_.offheight = robot.camera.width, robot.camera.height
     spec.visual.quality.shadowsize = 1024
+    spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+                     rgb1=[0.80, 0.84, 0.88], rgb2=[0.55, 0.60, 0.66], width=64, height=384)
     world = spec.worldbody
     world.add_light(pos=[0.3, -0.8, 1.6], dir=light.direction, diffuse=[light.lamp] * 3, castshadow=True,
                     type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -133,6 +134,7 @@ class SimNode(Node):
             self._frame: tuple[Any, Any] | None = None
             self._frame_version = -1
             self._next_frame, self._next_frame_wall = 0.0, 0.0
+            self._in_flight: deque[tuple[float, tuple[tuple[Any, Any], ...]]] = deque()
             self._show(world)
         except Exception as error:
             self._ready.set_exception(error)
@@ -144,6 +146,7 @@ class SimNode(Node):
             world.tick()
             self._publish_state(world)
             self._publish_frame(world)
+            self._deliver_frames(world)
             self._pace(world, started)
         if self._camera:
             self._camera.close()
@@ -194,10 +197,15 @@ class SimNode(Node):
         assert self._frame is not None
         rgb, depth = self._frame
         info = conv.intrinsics_to_msg(self.robot.camera.intrinsics(), header)
-        self._rgb.publish(conv.image_to_msg(rgb, "rgb8", header))
-        self._rgb_info.publish(info)
-        self._depth.publish(conv.image_to_msg(depth, "16UC1", header))
-        self._depth_info.publish(info)
+        messages = ((self._rgb, conv.image_to_msg(rgb, "rgb8", header)), (self._rgb_info, info),
+                    (self._depth, conv.image_to_msg(depth, "16UC1", header)), (self._depth_info, info))
+        self._in_flight.append((world.clock + world.realism.camera_latency, messages))
+
+    def _deliver_frames(self, world: SimWorld) -> None:
+        """Publish the pictures that have been on their way for the camera's latency."""
+        while self._in_flight and self._in_flight[0][0] <= world.clock:
+            for publisher, message in self._in_flight.popleft()[1]:
+                publisher.publish(message)
 
     def destroy_node(self) -> None:
         self._stopping.set()

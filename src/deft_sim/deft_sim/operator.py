@@ -16,6 +16,7 @@ class OperatorConfig(Config):
 
     resolution: float = Field(0.05, ge=0.0, le=0.5, description="scores are rounded to steps of this; 0 = not at all")
     noise: NonNegative = Field(0.0, description="standard deviation of the error of a score")
+    lapse: float = Field(0.0, ge=0.0, le=1.0, description="share of scores that are given without looking: any value")
 
 
 def judge(world: SimWorld, phases: dict[str, tuple[float, float]], config: OperatorConfig,
@@ -32,9 +33,10 @@ def judge(world: SimWorld, phases: dict[str, tuple[float, float]], config: Opera
         return None
     verdict = world.judge(phases)
     score = verdict.score
-    if config.noise:
-        rng = np.random.default_rng(np.random.SeedSequence([seed, episode, 7]))
-        score += config.noise * float(rng.standard_normal())
+    rng = np.random.default_rng(np.random.SeedSequence([seed, episode, 7]))
+    score += config.noise * float(rng.standard_normal())
+    if rng.random() < config.lapse:
+        score = float(rng.random())
     if config.resolution:
         score = round(score / config.resolution) * config.resolution
     return Verdict(round(float(np.clip(score, 0.0, 1.0)), 6), verdict.success, verdict.note)

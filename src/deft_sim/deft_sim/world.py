@@ -101,6 +101,13 @@ class SimWorld:
         """What an attentive person says of what happened during `phases` (start and end, s of robot clock, by name)."""
         return self.scene.judge(Watched(self.history, phases, self.hand), self._score)
 
+    def push_back(self) -> None:
+        """What a person does with a robot that got stuck: drop all trajectories, hand open, arm at its park pose."""
+        self._pending.clear()
+        self._settle_left = 0.0
+        self.arm.hold(np.array(self.robot.park))
+        self.hand_controller.hold(np.array(self.hand.open_pose))
+
     def _spot(self, rng: np.random.Generator) -> Spot:
         """Where the episode's object is put."""
         config = self._scene_config

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array
-from deft_sim.objects.shapes import SEEN, Rgb, Spot, free_body, mark_grasp, solid, wxyz
+from deft_sim.objects.shapes import SEEN, Rgb, Spot, free_body, look, mark_grasp, solid, wxyz
 
 RIPE = 3.0  # softness of fruit against what touches it
 
@@ -26,31 +26,30 @@ class Grapes:
 
 GRAPES: dict[str, tuple[Grapes, ...]] = {
     "train": (
-        Grapes("green_grapes", 6, 0.0110, (0.55, 0.70, 0.25)), Grapes("red_grapes", 6, 0.0105, (0.50, 0.10, 0.20)),
-        Grapes("blue_grapes", 6, 0.0115, (0.20, 0.15, 0.40)), Grapes("rose_grapes", 5, 0.0110, (0.75, 0.35, 0.40)),
-        Grapes("golden_grapes", 6, 0.0100, (0.80, 0.70, 0.30)), Grapes("small_grapes", 7, 0.0100, (0.40, 0.60, 0.20)),
+        Grapes("green_grapes", 10, 0.0110, (0.55, 0.70, 0.25)), Grapes("red_grapes", 10, 0.0105, (0.50, 0.10, 0.20)),
+        Grapes("blue_grapes", 10, 0.0115, (0.20, 0.15, 0.40)), Grapes("rose_grapes", 9, 0.0110, (0.75, 0.35, 0.40)),
+        Grapes("golden_grapes", 10, 0.0100, (0.80, 0.70, 0.30)), Grapes("small_grapes", 11, 0.0100, (0.40, 0.60, 0.20)),
     ),
     "test": (
-        Grapes("black_grapes", 6, 0.0112, (0.12, 0.08, 0.18)), Grapes("pale_grapes", 6, 0.0104, (0.75, 0.80, 0.50)),
-        Grapes("amber_grapes", 6, 0.0108, (0.85, 0.55, 0.20)), Grapes("violet_grapes", 7, 0.0102, (0.40, 0.15, 0.50)),
-        Grapes("lime_grapes", 5, 0.0115, (0.50, 0.80, 0.20)), Grapes("brown_grapes", 6, 0.0106, (0.45, 0.25, 0.18)),
+        Grapes("black_grapes", 10, 0.0112, (0.12, 0.08, 0.18)), Grapes("pale_grapes", 10, 0.0104, (0.75, 0.80, 0.50)),
+        Grapes("amber_grapes", 10, 0.0108, (0.85, 0.55, 0.20)), Grapes("violet_grapes", 11, 0.0102, (0.40, 0.15, 0.50)),
+        Grapes("lime_grapes", 9, 0.0115, (0.50, 0.80, 0.20)), Grapes("brown_grapes", 10, 0.0106, (0.45, 0.25, 0.18)),
     ),
 }
 
 
-def add_loose(spec: mujoco.MjSpec, prefix: str, radius: float, mass: float, rgb: Rgb, places: Array, slippery: bool) -> None:
+def add_loose(spec: mujoco.MjSpec, prefix: str, radius: float, mass: float, rgb: Rgb, places: Array, friction: float) -> None:
     """Spheres `<prefix>0`, `<prefix>1`, ... at places (n, 3), base frame.
 
-    They slide but do not turn, which halves their cost; without friction when `slippery`, as a liquid.
+    They slide but do not turn, which halves their cost.
     """
     for k, place in enumerate(places):
         body = spec.worldbody.add_body(name=f"{prefix}{k}", pos=place)
         for axis in np.eye(3):
             body.add_joint(name=f"{prefix}{k}_{'xyz'[int(axis.argmax())]}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis,
                            damping=[0.002, 0.0, 0.0])
-        contact = solid(group=SEEN, condim=1) if slippery else solid(friction=0.25, softness=RIPE, group=SEEN, condim=3)
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[radius, 0.0, 0.0], mass=mass, rgba=[*rgb, 1.0],
-                      priority=1, **contact)  # its friction counts, not the larger of the two
+                      priority=1, **solid(friction, RIPE, SEEN, condim=3))  # its friction counts, not the larger of the two
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def add_bunch(spec: mujoco.MjSpec, bunch: Bunch, spot: Spot) -> None:
 
 @dataclass(frozen=True)
 class Bagel:
-    """A bagel: m, kg. It has a light and a dark side."""
+    """A bagel: m, kg. The crust is up, the pale cut face down."""
 
     name: str
     radius: float     # of the ring's middle line
@@ -126,6 +125,7 @@ BAGELS: dict[str, tuple[Bagel, ...]] = {
     ),
 }
 BAGEL_PARTS = 8
+CUT_FACE = (0.97, 0.93, 0.80)
 
 
 def add_bagel(spec: mujoco.MjSpec, bagel: Bagel, spot: Spot) -> None:
@@ -144,8 +144,8 @@ def add_bagel(spec: mujoco.MjSpec, bagel: Bagel, spot: Spot) -> None:
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=at, quat=turn, mass=bagel.mass / BAGEL_PARTS,
                       size=[size[0], size[1] * 1.25, size[2]], rgba=[*bagel.rgb, 1.0],
                       **solid(friction=0.9, softness=RIPE, group=SEEN))
-        body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, pos=[at[0], at[1], bagel.thickness * 0.98], mass=0.0, group=SEEN,
-                      size=[0.006, 0.0012, 0.0], rgba=[0.95, 0.92, 0.80, 1.0], contype=0, conaffinity=0)
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, pos=[at[0], at[1], at[2] - 0.0025], quat=turn,
+                      size=[size[0], size[1] * 1.25, size[2] * 0.95], rgba=[*CUT_FACE, 1.0], **look())
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,6 @@ def add_lemon(spec: mujoco.MjSpec, lemon: Lemon, spot: Spot) -> None:
     flesh = rind.add_body(name="flesh")
     flesh.add_joint(name="flesh", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0.0, 0.0, 1.0], range=[-0.001, 0.010],
                     limited=mujoco.mjtLimited.mjLIMITED_TRUE, stiffness=[lemon.stiffness, 0.0, 0.0], damping=[20.0, 0.0, 0.0])
-    flesh.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[0.85 * r, 0.003, 0.0], pos=[0.0, 0.0, 0.001],
+    flesh.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[0.85 * r, 0.003, 0.0], pos=[0.0, 0.0, 0.003],
                    mass=0.2 * lemon.mass, rgba=[0.97, 0.95, 0.65, 1.0], **solid(softness=RIPE, group=SEEN))
     mark_grasp(rind, (0.0, 0.0, 0.4 * h), (0.0, 0.0, 0.7 * h))

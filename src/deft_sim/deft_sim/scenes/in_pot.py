@@ -29,4 +29,4 @@ def add_pot_with_spoon(spec: mujoco.MjSpec, pot: Vessel, spoon: Spoon, spot: Spo
 
 def tilted_grasp(moment: Moment) -> Competent:
     """Fingers forward, palm to the left and down, the fist across the handle."""
-    return on_handle(moment, LEFT + DOWN, FORWARD, "fist")
+    return on_handle(moment, LEFT + DOWN, FORWARD, "fist").moved(0.012, -0.002)

@@ -18,9 +18,9 @@ from deft_sim.scenes.pick_cup import competent as side_grasp
 from deft_sim.scoring import Watched, ramp
 
 OBJECTS = {name: tuple(zip(CUPS[name], BOWLS[name], strict=True)) for name in CUPS}
-SHOWN = (Via(0.0), Via(1.0, (0.0, 0.03, 0.16)), Via(1.8, (0.0, 0.11, 0.17)),
-         Via(3.2, (0.0, 0.13, 0.19), (-2.1, 0.0, 0.0)), Via(3.8, (0.0, 0.13, 0.19), (-2.1, 0.0, 0.0)))
-BOWL_LEFT = 0.22    # m from the cup, where the demonstration had it
+SHOWN = (Via(0.0), Via(0.8, (0.0, 0.03, 0.13)), Via(1.4, (0.01, 0.08, 0.14)),
+         Via(2.6, (0.015, 0.105, 0.15), (-2.1, 0.0, 0.0)), Via(3.2, (0.015, 0.105, 0.15), (-2.1, 0.0, 0.0)))
+BOWL_LEFT = 0.175   # m from the cup, where the demonstration had it
 BOWL_STRAY = 0.01   # m, and how far off it may be
 DROPS, DROP_RADIUS, DROP_MASS = 6, 0.008, 0.003  # the liquid: spheres (m, kg)
 
@@ -41,7 +41,7 @@ def build(spec: mujoco.MjSpec, thing: tuple[Cup, Vessel], spot: Spot, rng: np.ra
     layer = [[0.009 * np.cos(a), 0.009 * np.sin(a)] for a in 2 * np.pi * np.arange(2) / 2]
     places = np.array([[*(np.array([spot.x, spot.y]) + layer[k % 2]), spot.z + cup.wall + DROP_RADIUS * (1.05 + 2 * (k // 2))]
                        for k in range(DROPS)])
-    add_loose(spec, "drop", DROP_RADIUS, DROP_MASS, (0.30, 0.55, 0.90), places, slippery=True)
+    add_loose(spec, "drop", DROP_RADIUS, DROP_MASS, (0.30, 0.55, 0.90), places, friction=0.15)
 
 
 def in_bowl(moment: Moment) -> float:

@@ -18,9 +18,10 @@ from deft_sim.scenes.in_pot import add_pot_with_spoon, tilted_grasp
 from deft_sim.scoring import Watched, ramp
 
 OBJECTS = {name: tuple(zip(SPOONS[name], POTS[name], GRAPES[name], strict=True)) for name in POTS}
-SHOWN = (Via(0.0), Via(0.5, (0.0, -0.01, 0.004)), Via(1.6, (0.0, -0.095, 0.004)),
-         Via(2.4, (0.0, -0.085, 0.0), (-0.55, 0.0, 0.0)), Via(3.4, (0.0, -0.07, 0.13), (-0.75, 0.0, 0.0)),
-         Via(4.0, (0.0, -0.07, 0.15), (-0.80, 0.0, 0.0)))
+AHEAD = 0.019  # m forward, where the closing hand takes the handle
+SHOWN = (Via(0.0), Via(0.5, (AHEAD, 0.0, 0.001)), Via(1.6, (AHEAD, -0.111, 0.001)),
+         Via(2.4, (AHEAD, -0.090, -0.014), (-0.435, 0.0, 0.0)), Via(3.4, (AHEAD, -0.064, 0.13), (-0.65, 0.0, 0.0)),
+         Via(4.0, (AHEAD, -0.064, 0.14), (-0.65, 0.0, 0.0)))
 GRAPE_MASS = 0.006  # kg
 
 
@@ -39,7 +40,7 @@ def build(spec: mujoco.MjSpec, thing: tuple[Spoon, Vessel, Grapes], spot: Spot, 
         across = (k % 3 - 1) * 2.3 * grapes.radius + rng.uniform(-0.002, 0.002)
         back = -0.012 - (k // 3) * 2.3 * grapes.radius - rng.uniform(0.0, 0.004)
         places.append(spot.at(across, back, pot.wall + grapes.radius + 0.002))
-    add_loose(spec, "grape", grapes.radius, GRAPE_MASS, grapes.rgb, np.array(places), slippery=False)
+    add_loose(spec, "grape", grapes.radius, GRAPE_MASS, grapes.rgb, np.array(places), friction=0.5)
 
 
 def in_spoon(moment: Moment) -> int:

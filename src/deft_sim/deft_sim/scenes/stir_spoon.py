@@ -20,6 +20,7 @@ OBJECTS = {name: tuple(zip(SPOONS[name], POTS[name], strict=True)) for name in P
 CIRCLE = 0.056   # m, radius that the head is led round the pot
 UP = 0.036       # m, the spoon is made steeper and must not press on the floor
 STEEPER = 0.35   # rad
+MIDDLE = 0.015   # m, so near to the middle of the pot the angle means nothing
 FORWARD, LEFT = 0.022, -0.100  # m, brings the head over the middle of the pot
 
 
@@ -46,15 +47,14 @@ def build(spec: mujoco.MjSpec, thing: tuple[Spoon, Vessel], spot: Spot, rng: np.
 
 
 def angle_round(watched: Watched) -> float:
-    """rad, how far the head went round the middle of the pot in one direction, net."""
-    total, before = 0.0, None
-    for moment in watched.after_closing():
-        head = moment.in_thing(moment.position(), "pot")[:2]
-        angle = float(np.arctan2(head[1], head[0]))
-        if before is not None:
-            total += (angle - before + np.pi) % (2 * np.pi) - np.pi
-        before = angle
-    return abs(total)
+    """rad, the most that the head went round the middle of the pot; near the middle itself it goes round nothing."""
+    heads = np.array([m.in_thing(m.position(), "pot")[:2] for m in watched.after_closing()])
+    if not len(heads):
+        return 0.0
+    away = np.linalg.norm(heads, axis=1) > MIDDLE
+    rounds = np.split(np.arange(len(heads)), np.flatnonzero(np.diff(away.astype(int))) + 1)
+    angles = np.arctan2(heads[:, 1], heads[:, 0])
+    return max((float(np.ptp(np.unwrap(angles[part]))) for part in rounds if away[part[0]]), default=0.0)
 
 
 def judge(watched: Watched, score: Score) -> Verdict:

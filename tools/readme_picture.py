@@ -1,6 +1,6 @@
 """Draw the README's picture: the best grasp of a fine-tuning session, and the session's learning curve.
 
-    . .venv/deft_env.sh && python benchmarks/readme_picture.py SESSION_FOLDER docs/images/pick_cup.png
+    . .venv/deft_env.sh && python tools/readme_picture.py SESSION_FOLDER docs/images/pick_cup.png
 
 The grasp is executed again in the simulator (same object, same command) and rendered where the object is highest.
 """
