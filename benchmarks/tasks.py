@@ -76,8 +76,8 @@ class Extremes:
 
     def record(self) -> dict[str, Any]:
         """Figures for the JSON; overlaps as counts in bins of 0.1 mm."""
-        bins = np.bincount(np.minimum((np.array(self.overlaps) * 1e4).astype(int), MAX_BIN), minlength=1) if self.overlaps else []
-        return {"overlap_bins": [int(n) for n in bins], "force": self.force, "fastest": self.fastest, "lowest": self.lowest}
+        bins = np.bincount(np.minimum((np.array(self.overlaps) * 1e4).astype(int), MAX_BIN))
+        return {"overlap_bins": bins.tolist(), "force": self.force, "fastest": self.fastest, "lowest": self.lowest}
 
 
 def overlap_p99(records: list[dict[str, Any]]) -> float:
@@ -195,11 +195,13 @@ def table(part: str, results: dict[str, list[dict[str, Any]]]) -> str:
                         f"{to_verdict:.2f} | {cpu:.2f} | {robot:.1f} | {force:.0f} | {overlap_p99(records):.1f} |")
         elif part == "prior":
             refused = sum(r["note"] == "refused" for r in records)
-            rows.append(f"| {task} | {wins}/{n} | {wilson(wins, n)} | {np.mean([r['score'] for r in records]):.2f} | {refused} |")
+            score = np.mean([r["score"] for r in records])
+            rows.append(f"| {task} | {wins}/{n} | {wilson(wins, n)} | {score:.2f} | {refused} |")
         else:
             rows.append(f"| {task} | {n} | {sum(r['refused'] for r in records)} | {sum(bool(r['failed']) for r in records)} | "
                         f"{sum(r['stopped'] for r in records)} | {sum(not r['finite'] for r in records)} | "
-                        f"{sum(r['fastest'] > LAUNCHED for r in records)} | {sum(r['lowest'] < BELOW_TABLE for r in records)} | "
+                        f"{sum(r['fastest'] > LAUNCHED for r in records)} | "
+                        f"{sum(r['lowest'] < BELOW_TABLE for r in records)} | "
                         f"{overlap_p99(records):.1f} |")
     heads = {"oracle": "| task | best of 200 succeeds | first grasp | mean score | CPU s to the verdict | CPU s to parked | "
                        "robot s | peak N | overlap mm |",

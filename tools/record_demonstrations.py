@@ -52,8 +52,8 @@ def write_motion(task: str, scene: str, folder: Path) -> list[dict[str, object]]
 
 def write_image(task: TaskConfig, path: Path) -> str:
     """Let the robot follow the motion and keep the camera's picture of its end; returns the operator's remark."""
-    rig = SimRobot(load(RobotConfig, find(CONFIG, "robots", "xarm7_sim")), load(HandConfig, find(CONFIG, "hands", "allegro_right")),
-                   task, SEED)
+    robot = load(RobotConfig, find(CONFIG, "robots", "xarm7_sim"))
+    rig = SimRobot(robot, load(HandConfig, find(CONFIG, "hands", "allegro_right")), task, SEED)
     rig.world.reset("train", 0)
     note = "no grasp succeeded, no picture"
     for goal in [rig.goal_of_truth(grasp) for grasp in candidates(rig.world, TRIES, SEED)]:

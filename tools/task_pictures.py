@@ -74,7 +74,8 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for task in options.tasks:
-        outcome, picture = strip(load_rig(task, seed=SEED), "train", EPISODE, "oracle", SEED, f"{task} (grasp set by the oracle)")
+        caption = f"{task} (grasp set by the oracle)"
+        outcome, picture = strip(load_rig(task, seed=SEED), "train", EPISODE, "oracle", SEED, caption)
         Image.fromarray(picture).save(options.out / f"{task}.jpg", quality=88)
         print(f"{task}: {outcome.verdict.note}, score {outcome.verdict.score:.2f}", flush=True)
     film_gif(load_rig("stir_spoon", seed=SEED), "train", EPISODE, "oracle", SEED, options.out / "stir_spoon.gif")

@@ -13,8 +13,8 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from deft_bringup.graph import ComposedGraph, GraphError, GraphOptions
-from deft_core.errors import ConfigError
 from deft_core.config import default_config_dir
+from deft_core.errors import ConfigError
 
 pytestmark = pytest.mark.graph
 

@@ -125,7 +125,7 @@ def test_a_task_may_ask_for_the_part_nearest_to_the_robot(robot):
 
 
 def test_nothing_at_the_asked_height_is_an_error_that_names_both_files(robot):
-    with pytest.raises(DeftError, match="between 200 and 400 mm above the table .* look.heights") as caught:
+    with pytest.raises(DeftError, match=r"between 200 and 400 mm above the table .* look\.heights") as caught:
         part(robot, [(0.5, 0.0, 0.04, 0.12)], LookConfig(heights=(0.2, 0.4)))
     assert caught.value.code == codes.NO_OBJECT
 

@@ -15,7 +15,6 @@ from PIL import Image, ImageDraw
 
 from deft_bringup.inprocess import SimRobot
 from deft_core.errors import DeftError
-from deft_core.types import GraspParameters
 from deft_motion.grasp_plan import GraspGoal
 from deft_sim.history import Verdict
 from deft_sim.oracle import candidates
@@ -26,6 +25,7 @@ FILM_WIDTH, FILM_HEIGHT = 480, 360
 FRAMES_PER_SECOND = 12
 SPEED_UP = 1.5        # of the film against the robot's clock
 LOOK_AT, DISTANCE, AZIMUTH, ELEVATION = (0.50, -0.02, 0.12), 0.85, 150.0, -25.0
+LABEL = 22  # pixels, height of a strip's caption
 Picture = NDArray[np.uint8]
 
 
@@ -159,7 +159,7 @@ def strip(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, c
              start + 0.75 * (end - start), phases["hold"][1]]
     width = FILM_WIDTH * 5 // 8
     row = np.hstack([cv2.resize(p, (width, FILM_HEIGHT * 5 // 8), interpolation=cv2.INTER_AREA) for p in film.at(times)])
-    labelled = Image.fromarray(np.vstack([np.full((22, row.shape[1], 3), 255, np.uint8), row]))
+    labelled = Image.fromarray(np.vstack([np.full((LABEL, row.shape[1], 3), 255, np.uint8), row]))
     ImageDraw.Draw(labelled).text((4, 4), caption, fill=(0, 0, 0))
     return outcome, np.asarray(labelled)
 

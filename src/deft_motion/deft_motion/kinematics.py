@@ -220,6 +220,7 @@ def _support(shape: coal.CollisionGeometry) -> tuple[Array, float]:
     if isinstance(shape, coal.Cylinder):
         angle = 2 * np.pi * np.arange(CIRCLE_CORNERS) / CIRCLE_CORNERS
         rim = shape.radius / np.cos(np.pi / CIRCLE_CORNERS) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        return np.vstack([np.column_stack([rim, np.full(CIRCLE_CORNERS, z)]) for z in (-shape.halfLength, shape.halfLength)]), 0.0
+        ends = [np.column_stack([rim, np.full(CIRCLE_CORNERS, z)]) for z in (-shape.halfLength, shape.halfLength)]
+        return np.vstack(ends), 0.0
     shape.computeLocalAABB()
     return np.array(shape.aabb_center) + corners * shape.aabb_radius, 0.0

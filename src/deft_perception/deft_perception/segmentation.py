@@ -32,9 +32,10 @@ class TabletopConfig(Config):
 class LookConfig(Config):
     """`look:` of a task: which part of what stands there is to be grasped."""
 
-    heights: tuple[NonNegative, Positive] | None = Field(None, description="m above the table, from and to; else all of it")
-    nearest: Positive | None = Field(None, description="m, only what is at most this much further from the robot's base than "
-                                     "the object's nearest point; else all of it")
+    heights: tuple[NonNegative, Positive] | None = Field(default=None, description="m above the table, from and to; "
+                                                             "else all of it")
+    nearest: Positive | None = Field(default=None, description="m, only what is at most this much further from the robot's "
+                                     "base than the object's nearest point; else all of it")
 
     @model_validator(mode="after")
     def _ordered(self) -> LookConfig:

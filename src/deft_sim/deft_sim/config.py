@@ -13,15 +13,15 @@ from deft_core.descriptions import NonNegative, Positive
 class RealismConfig(Config):
     """What is not perfect about the robot cell. The seed decides the errors of a cell; they stay for a session."""
 
-    calibration_error: NonNegative = Field(0.005, description="m, the camera is this far from where calibration says")
-    calibration_turn: NonNegative = Field(0.0175, description="rad, and turned by this much, about a random axis")
-    arm_joint_error: NonNegative = Field(0.002, description="rad, standard deviation of each arm joint's zero position")
-    hand_joint_error: NonNegative = Field(0.03, description="rad, the same of the hand's joints")
-    command_latency: NonNegative = Field(0.02, description="s, from a trajectory's stamp to the first motion")
-    camera_latency: NonNegative = Field(0.05, description="s, from a picture's stamp to its arrival")
-    depth_noise: NonNegative = Field(0.0015, description="m at 1 m, growing with the square of the distance")
-    depth_patches: NonNegative = Field(0.0015, description="m at 1 m, the same for errors that neighbours share")
-    light_change: NonNegative = Field(0.25, description="share by which the lights' strength and direction vary per episode")
+    calibration_error: NonNegative = Field(default=0.005, description="m, the camera is this far from where calibration says")
+    calibration_turn: NonNegative = Field(default=0.0175, description="rad, and turned by this much, about a random axis")
+    arm_joint_error: NonNegative = Field(default=0.002, description="rad, standard deviation of each arm joint's zero position")
+    hand_joint_error: NonNegative = Field(default=0.03, description="rad, the same of the hand's joints")
+    command_latency: NonNegative = Field(default=0.02, description="s, from a trajectory's stamp to the first motion")
+    camera_latency: NonNegative = Field(default=0.05, description="s, from a picture's stamp to its arrival")
+    depth_noise: NonNegative = Field(default=0.0015, description="m at 1 m, growing with the square of the distance")
+    depth_patches: NonNegative = Field(default=0.0015, description="m at 1 m, the same for errors that neighbours share")
+    light_change: NonNegative = Field(default=0.25, description="share by which the lights vary, per episode")
 
 
 class RobotSim(Config):

@@ -226,7 +226,7 @@ class SimWorld:
         step = FREE_TIMESTEP if self._robot_alone() else TIMESTEP
         self.model.opt.timestep = step
         steps = round(seconds / step)
-        times = self.clock + step * np.arange(steps)
+        times = np.asarray(self.clock + step * np.arange(steps), float)
         q_arm, v_arm = self.arm.sample(times)
         q_hand, v_hand = self.hand_controller.sample(times)
         control = np.zeros((1, steps, self.model.nu))

@@ -59,8 +59,9 @@ def add_drawer(spec: mujoco.MjSpec, drawer: Drawer, spot: Spot) -> None:
     cabinet = fixed_body(spec, "cabinet", spot.at(), spot.quat())
     _box(cabinet, drawer, (drawer.rgb, 0.3))
     body = cabinet.add_body(name="object")
-    body.add_joint(name="drawer", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[-1.0, 0.0, 0.0], range=[-STARTS_OPEN, TRAVEL - STARTS_OPEN],
-                   limited=mujoco.mjtLimited.mjLIMITED_TRUE, damping=[2.0, 0.0, 0.0], frictionloss=drawer.friction)
+    body.add_joint(name="drawer", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[-1.0, 0.0, 0.0],
+                   range=[-STARTS_OPEN, TRAVEL - STARTS_OPEN], limited=mujoco.mjtLimited.mjLIMITED_TRUE,
+                   damping=[2.0, 0.0, 0.0], frictionloss=drawer.friction)
     _tray(body, drawer)
 
 
@@ -78,7 +79,8 @@ def _box(body: mujoco.MjsBody, d: Drawer, of: tuple[Rgb, float]) -> None:
     for side in (-1.0, 1.0):
         _plate(body, (middle, side * (d.width / 2 - WALL / 2), d.height / 2), (d.depth, WALL, d.height), rgb, mass)
     _plate(body, (middle, 0.0, d.height - WALL / 2), (d.depth, d.width - 2 * WALL, WALL), rgb, mass)
-    _plate(body, (WALL + d.depth - WALL / 2, 0.0, (d.height - WALL) / 2), (WALL, d.width - 2 * WALL, d.height - WALL), rgb, mass)
+    back = WALL + d.depth - WALL / 2
+    _plate(body, (back, 0.0, (d.height - WALL) / 2), (WALL, d.width - 2 * WALL, d.height - WALL), rgb, mass)
 
 
 def _tray(body: mujoco.MjsBody, d: Drawer) -> None:

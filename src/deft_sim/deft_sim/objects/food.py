@@ -26,14 +26,20 @@ class Grapes:
 
 GRAPES: dict[str, tuple[Grapes, ...]] = {
     "train": (
-        Grapes("green_grapes", 10, 0.0110, (0.55, 0.70, 0.25)), Grapes("red_grapes", 10, 0.0105, (0.50, 0.10, 0.20)),
-        Grapes("blue_grapes", 10, 0.0115, (0.20, 0.15, 0.40)), Grapes("rose_grapes", 9, 0.0110, (0.75, 0.35, 0.40)),
-        Grapes("golden_grapes", 10, 0.0100, (0.80, 0.70, 0.30)), Grapes("small_grapes", 11, 0.0100, (0.40, 0.60, 0.20)),
+        Grapes("green_grapes", 10, 0.0110, (0.55, 0.70, 0.25)),
+        Grapes("red_grapes", 10, 0.0105, (0.50, 0.10, 0.20)),
+        Grapes("blue_grapes", 10, 0.0115, (0.20, 0.15, 0.40)),
+        Grapes("rose_grapes", 9, 0.0110, (0.75, 0.35, 0.40)),
+        Grapes("golden_grapes", 10, 0.0100, (0.80, 0.70, 0.30)),
+        Grapes("small_grapes", 11, 0.0100, (0.40, 0.60, 0.20)),
     ),
     "test": (
-        Grapes("black_grapes", 10, 0.0112, (0.12, 0.08, 0.18)), Grapes("pale_grapes", 10, 0.0104, (0.75, 0.80, 0.50)),
-        Grapes("amber_grapes", 10, 0.0108, (0.85, 0.55, 0.20)), Grapes("violet_grapes", 11, 0.0102, (0.40, 0.15, 0.50)),
-        Grapes("lime_grapes", 9, 0.0115, (0.50, 0.80, 0.20)), Grapes("brown_grapes", 10, 0.0106, (0.45, 0.25, 0.18)),
+        Grapes("black_grapes", 10, 0.0112, (0.12, 0.08, 0.18)),
+        Grapes("pale_grapes", 10, 0.0104, (0.75, 0.80, 0.50)),
+        Grapes("amber_grapes", 10, 0.0108, (0.85, 0.55, 0.20)),
+        Grapes("violet_grapes", 11, 0.0102, (0.40, 0.15, 0.50)),
+        Grapes("lime_grapes", 9, 0.0115, (0.50, 0.80, 0.20)),
+        Grapes("brown_grapes", 10, 0.0106, (0.45, 0.25, 0.18)),
     ),
 }
 
@@ -65,14 +71,20 @@ class Bunch:
 
 BUNCHES: dict[str, tuple[Bunch, ...]] = {
     "train": (
-        Bunch("green_bunch", (4, 4, 2), 0.0125, (0.55, 0.70, 0.25)), Bunch("red_bunch", (4, 4, 3), 0.0120, (0.50, 0.10, 0.20)),
-        Bunch("blue_bunch", (4, 3, 2), 0.0130, (0.20, 0.15, 0.40)), Bunch("rose_bunch", (4, 4, 2), 0.0120, (0.75, 0.35, 0.40)),
-        Bunch("golden_bunch", (4, 3, 3), 0.0125, (0.80, 0.70, 0.30)), Bunch("dense_bunch", (4, 4, 3), 0.0115, (0.40, 0.60, 0.20)),
+        Bunch("green_bunch", (4, 4, 2), 0.0125, (0.55, 0.70, 0.25)),
+        Bunch("red_bunch", (4, 4, 3), 0.0120, (0.50, 0.10, 0.20)),
+        Bunch("blue_bunch", (4, 3, 2), 0.0130, (0.20, 0.15, 0.40)),
+        Bunch("rose_bunch", (4, 4, 2), 0.0120, (0.75, 0.35, 0.40)),
+        Bunch("golden_bunch", (4, 3, 3), 0.0125, (0.80, 0.70, 0.30)),
+        Bunch("dense_bunch", (4, 4, 3), 0.0115, (0.40, 0.60, 0.20)),
     ),
     "test": (
-        Bunch("black_bunch", (4, 4, 2), 0.0122, (0.12, 0.08, 0.18)), Bunch("pale_bunch", (4, 3, 2), 0.0128, (0.75, 0.80, 0.50)),
-        Bunch("amber_bunch", (4, 4, 3), 0.0118, (0.85, 0.55, 0.20)), Bunch("violet_bunch", (4, 3, 3), 0.0122, (0.40, 0.15, 0.50)),
-        Bunch("lime_bunch", (4, 4, 2), 0.0126, (0.50, 0.80, 0.20)), Bunch("brown_bunch", (4, 4, 3), 0.0116, (0.45, 0.25, 0.18)),
+        Bunch("black_bunch", (4, 4, 2), 0.0122, (0.12, 0.08, 0.18)),
+        Bunch("pale_bunch", (4, 3, 2), 0.0128, (0.75, 0.80, 0.50)),
+        Bunch("amber_bunch", (4, 4, 3), 0.0118, (0.85, 0.55, 0.20)),
+        Bunch("violet_bunch", (4, 3, 3), 0.0122, (0.40, 0.15, 0.50)),
+        Bunch("lime_bunch", (4, 4, 2), 0.0126, (0.50, 0.80, 0.20)),
+        Bunch("brown_bunch", (4, 4, 3), 0.0116, (0.45, 0.25, 0.18)),
     ),
 }
 
@@ -114,14 +126,20 @@ class Bagel:
 
 BAGELS: dict[str, tuple[Bagel, ...]] = {
     "train": (
-        Bagel("plain_bagel", 0.030, 0.026, 0.070, (0.75, 0.52, 0.28)), Bagel("rye_bagel", 0.031, 0.025, 0.080, (0.45, 0.28, 0.16)),
-        Bagel("egg_bagel", 0.029, 0.027, 0.065, (0.88, 0.68, 0.32)), Bagel("big_bagel", 0.033, 0.026, 0.090, (0.70, 0.46, 0.24)),
-        Bagel("toast_bagel", 0.030, 0.024, 0.060, (0.60, 0.38, 0.18)), Bagel("soft_bagel", 0.031, 0.027, 0.075, (0.82, 0.62, 0.38)),
+        Bagel("plain_bagel", 0.030, 0.026, 0.070, (0.75, 0.52, 0.28)),
+        Bagel("rye_bagel", 0.031, 0.025, 0.080, (0.45, 0.28, 0.16)),
+        Bagel("egg_bagel", 0.029, 0.027, 0.065, (0.88, 0.68, 0.32)),
+        Bagel("big_bagel", 0.033, 0.026, 0.090, (0.70, 0.46, 0.24)),
+        Bagel("toast_bagel", 0.030, 0.024, 0.060, (0.60, 0.38, 0.18)),
+        Bagel("soft_bagel", 0.031, 0.027, 0.075, (0.82, 0.62, 0.38)),
     ),
     "test": (
-        Bagel("sesame_bagel", 0.030, 0.025, 0.072, (0.80, 0.60, 0.36)), Bagel("cocoa_bagel", 0.031, 0.026, 0.078, (0.35, 0.20, 0.12)),
-        Bagel("small_bagel", 0.028, 0.025, 0.055, (0.72, 0.50, 0.26)), Bagel("corn_bagel", 0.032, 0.025, 0.080, (0.92, 0.74, 0.30)),
-        Bagel("malt_bagel", 0.029, 0.026, 0.066, (0.52, 0.33, 0.17)), Bagel("pale_bagel", 0.032, 0.027, 0.085, (0.86, 0.70, 0.48)),
+        Bagel("sesame_bagel", 0.030, 0.025, 0.072, (0.80, 0.60, 0.36)),
+        Bagel("cocoa_bagel", 0.031, 0.026, 0.078, (0.35, 0.20, 0.12)),
+        Bagel("small_bagel", 0.028, 0.025, 0.055, (0.72, 0.50, 0.26)),
+        Bagel("corn_bagel", 0.032, 0.025, 0.080, (0.92, 0.74, 0.30)),
+        Bagel("malt_bagel", 0.029, 0.026, 0.066, (0.52, 0.33, 0.17)),
+        Bagel("pale_bagel", 0.032, 0.027, 0.085, (0.86, 0.70, 0.48)),
     ),
 }
 BAGEL_PARTS = 8
@@ -162,14 +180,20 @@ class Lemon:
 
 LEMONS: dict[str, tuple[Lemon, ...]] = {
     "train": (
-        Lemon("lemon", 0.030, 0.052, 0.060, 2000.0, (0.95, 0.85, 0.20)), Lemon("lime", 0.028, 0.048, 0.050, 2400.0, (0.45, 0.70, 0.20)),
-        Lemon("orange", 0.034, 0.056, 0.090, 1800.0, (0.95, 0.55, 0.12)), Lemon("green_lemon", 0.029, 0.054, 0.060, 2200.0, (0.70, 0.80, 0.25)),
-        Lemon("mandarin", 0.031, 0.048, 0.060, 1600.0, (0.95, 0.45, 0.10)), Lemon("big_lemon", 0.033, 0.058, 0.080, 2000.0, (0.98, 0.90, 0.35)),
+        Lemon("lemon", 0.030, 0.052, 0.060, 2000.0, (0.95, 0.85, 0.20)),
+        Lemon("lime", 0.028, 0.048, 0.050, 2400.0, (0.45, 0.70, 0.20)),
+        Lemon("orange", 0.034, 0.056, 0.090, 1800.0, (0.95, 0.55, 0.12)),
+        Lemon("green_lemon", 0.029, 0.054, 0.060, 2200.0, (0.70, 0.80, 0.25)),
+        Lemon("mandarin", 0.031, 0.048, 0.060, 1600.0, (0.95, 0.45, 0.10)),
+        Lemon("big_lemon", 0.033, 0.058, 0.080, 2000.0, (0.98, 0.90, 0.35)),
     ),
     "test": (
-        Lemon("grapefruit", 0.035, 0.054, 0.110, 1900.0, (0.90, 0.50, 0.40)), Lemon("bergamot", 0.031, 0.050, 0.065, 2100.0, (0.75, 0.78, 0.20)),
-        Lemon("blood_orange", 0.032, 0.053, 0.080, 1800.0, (0.80, 0.30, 0.12)), Lemon("yuzu", 0.029, 0.049, 0.055, 2200.0, (0.90, 0.78, 0.15)),
-        Lemon("kumquat_giant", 0.028, 0.056, 0.055, 2000.0, (0.98, 0.62, 0.20)), Lemon("pale_lemon", 0.033, 0.051, 0.072, 2000.0, (0.97, 0.93, 0.60)),
+        Lemon("grapefruit", 0.035, 0.054, 0.110, 1900.0, (0.90, 0.50, 0.40)),
+        Lemon("bergamot", 0.031, 0.050, 0.065, 2100.0, (0.75, 0.78, 0.20)),
+        Lemon("blood_orange", 0.032, 0.053, 0.080, 1800.0, (0.80, 0.30, 0.12)),
+        Lemon("yuzu", 0.029, 0.049, 0.055, 2200.0, (0.90, 0.78, 0.15)),
+        Lemon("kumquat_giant", 0.028, 0.056, 0.055, 2000.0, (0.98, 0.62, 0.20)),
+        Lemon("pale_lemon", 0.033, 0.051, 0.072, 2000.0, (0.97, 0.93, 0.60)),
     ),
 }
 
@@ -182,7 +206,8 @@ def add_lemon(spec: mujoco.MjSpec, lemon: Lemon, spot: Spot) -> None:
     side = h - 0.7 * r
     rind.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[r, side / 2 - 0.002, 0.0], pos=[0.0, 0.0, side / 2 + 0.002],
                   mass=0.5 * lemon.mass, **skin)
-    rind.add_geom(type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, size=[r, r, 0.7 * r], pos=[0.0, 0.0, side], mass=0.3 * lemon.mass, **skin)
+    rind.add_geom(type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, size=[r, r, 0.7 * r], pos=[0.0, 0.0, side],
+                  mass=0.3 * lemon.mass, **skin)
     flesh = rind.add_body(name="flesh")
     flesh.add_joint(name="flesh", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0.0, 0.0, 1.0], range=[-0.001, 0.010],
                     limited=mujoco.mjtLimited.mjLIMITED_TRUE, stiffness=[lemon.stiffness, 0.0, 0.0], damping=[20.0, 0.0, 0.0])

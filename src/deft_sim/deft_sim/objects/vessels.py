@@ -1,4 +1,4 @@
-"""Things that stand beside the object or hold it: bowls, pots, pans, juicers, rests. They stand fast on the table."""
+"""Bowls, pots and pans. They stand fast on the table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from deft_sim.objects.shapes import SEEN, Rgb, Spot, add_disc, add_turned, add_wall, fixed_body, look, solid
+from deft_sim.objects.shapes import SEEN, Rgb, Spot, add_disc, add_turned, add_wall, fixed_body, solid
 
 PLATE_MASS = 0.1  # kg; of no effect on what does not move
 
@@ -25,38 +25,56 @@ class Vessel:
 
 BOWLS: dict[str, tuple[Vessel, ...]] = {
     "train": (
-        Vessel("soup_bowl", 0.055, 0.050, 0.080, (0.90, 0.90, 0.86)), Vessel("salad_bowl", 0.060, 0.055, 0.085, (0.30, 0.55, 0.30)),
-        Vessel("blue_bowl", 0.050, 0.060, 0.078, (0.20, 0.30, 0.60)), Vessel("clay_bowl", 0.055, 0.048, 0.076, (0.60, 0.35, 0.20)),
-        Vessel("mixing_bowl", 0.065, 0.055, 0.088, (0.70, 0.70, 0.72)), Vessel("flat_bowl", 0.045, 0.065, 0.082, (0.85, 0.75, 0.30)),
+        Vessel("soup_bowl", 0.055, 0.050, 0.080, (0.90, 0.90, 0.86)),
+        Vessel("salad_bowl", 0.060, 0.055, 0.085, (0.30, 0.55, 0.30)),
+        Vessel("blue_bowl", 0.050, 0.060, 0.078, (0.20, 0.30, 0.60)),
+        Vessel("clay_bowl", 0.055, 0.048, 0.076, (0.60, 0.35, 0.20)),
+        Vessel("mixing_bowl", 0.065, 0.055, 0.088, (0.70, 0.70, 0.72)),
+        Vessel("flat_bowl", 0.045, 0.065, 0.082, (0.85, 0.75, 0.30)),
     ),
     "test": (
-        Vessel("dog_bowl", 0.050, 0.070, 0.078, (0.75, 0.15, 0.20)), Vessel("steel_bowl", 0.060, 0.045, 0.083, (0.50, 0.52, 0.55)),
-        Vessel("black_bowl", 0.055, 0.058, 0.080, (0.12, 0.12, 0.14)), Vessel("wood_bowl", 0.062, 0.052, 0.084, (0.55, 0.38, 0.22)),
-        Vessel("pink_bowl", 0.048, 0.055, 0.077, (0.90, 0.55, 0.65)), Vessel("deep_bowl", 0.068, 0.060, 0.080, (0.40, 0.60, 0.65)),
+        Vessel("dog_bowl", 0.050, 0.070, 0.078, (0.75, 0.15, 0.20)),
+        Vessel("steel_bowl", 0.060, 0.045, 0.083, (0.50, 0.52, 0.55)),
+        Vessel("black_bowl", 0.055, 0.058, 0.080, (0.12, 0.12, 0.14)),
+        Vessel("wood_bowl", 0.062, 0.052, 0.084, (0.55, 0.38, 0.22)),
+        Vessel("pink_bowl", 0.048, 0.055, 0.077, (0.90, 0.55, 0.65)),
+        Vessel("deep_bowl", 0.068, 0.060, 0.080, (0.40, 0.60, 0.65)),
     ),
 }
 POTS: dict[str, tuple[Vessel, ...]] = {
     "train": (
-        Vessel("saucepan", 0.090, 0.100, 0.100, (0.62, 0.63, 0.66)), Vessel("enamel_pot", 0.088, 0.100, 0.102, (0.75, 0.20, 0.15)),
-        Vessel("copper_pot", 0.092, 0.098, 0.100, (0.72, 0.45, 0.25)), Vessel("white_pot", 0.085, 0.102, 0.104, (0.92, 0.92, 0.90)),
-        Vessel("low_pot", 0.082, 0.103, 0.103, (0.30, 0.32, 0.35)), Vessel("green_pot", 0.090, 0.096, 0.102, (0.25, 0.45, 0.35)),
+        Vessel("saucepan", 0.090, 0.100, 0.100, (0.62, 0.63, 0.66)),
+        Vessel("enamel_pot", 0.088, 0.100, 0.102, (0.75, 0.20, 0.15)),
+        Vessel("copper_pot", 0.092, 0.098, 0.100, (0.72, 0.45, 0.25)),
+        Vessel("white_pot", 0.085, 0.102, 0.104, (0.92, 0.92, 0.90)),
+        Vessel("low_pot", 0.082, 0.103, 0.103, (0.30, 0.32, 0.35)),
+        Vessel("green_pot", 0.090, 0.096, 0.102, (0.25, 0.45, 0.35)),
     ),
     "test": (
-        Vessel("casserole", 0.084, 0.104, 0.106, (0.20, 0.30, 0.55)), Vessel("milk_pot", 0.094, 0.097, 0.099, (0.85, 0.80, 0.65)),
-        Vessel("black_pot", 0.088, 0.101, 0.101, (0.13, 0.13, 0.15)), Vessel("brass_pot", 0.090, 0.099, 0.103, (0.75, 0.62, 0.30)),
-        Vessel("orange_pot", 0.086, 0.100, 0.105, (0.90, 0.45, 0.15)), Vessel("steel_pot", 0.092, 0.101, 0.101, (0.72, 0.74, 0.76)),
+        Vessel("casserole", 0.084, 0.104, 0.106, (0.20, 0.30, 0.55)),
+        Vessel("milk_pot", 0.094, 0.097, 0.099, (0.85, 0.80, 0.65)),
+        Vessel("black_pot", 0.088, 0.101, 0.101, (0.13, 0.13, 0.15)),
+        Vessel("brass_pot", 0.090, 0.099, 0.103, (0.75, 0.62, 0.30)),
+        Vessel("orange_pot", 0.086, 0.100, 0.105, (0.90, 0.45, 0.15)),
+        Vessel("steel_pot", 0.092, 0.101, 0.101, (0.72, 0.74, 0.76)),
     ),
 }
 PANS: dict[str, tuple[Vessel, ...]] = {
     "train": (
-        Vessel("iron_pan", 0.030, 0.125, 0.135, (0.15, 0.15, 0.16)), Vessel("teflon_pan", 0.032, 0.130, 0.140, (0.22, 0.22, 0.26)),
-        Vessel("red_pan", 0.030, 0.128, 0.138, (0.60, 0.12, 0.12)), Vessel("crepe_pan", 0.026, 0.135, 0.142, (0.25, 0.20, 0.18)),
-        Vessel("wok_pan", 0.034, 0.120, 0.138, (0.30, 0.31, 0.33)), Vessel("blue_pan", 0.030, 0.126, 0.134, (0.15, 0.22, 0.40)),
+        Vessel("iron_pan", 0.030, 0.125, 0.135, (0.15, 0.15, 0.16)),
+        Vessel("teflon_pan", 0.032, 0.130, 0.140, (0.22, 0.22, 0.26)),
+        Vessel("red_pan", 0.030, 0.128, 0.138, (0.60, 0.12, 0.12)),
+        Vessel("crepe_pan", 0.026, 0.135, 0.142, (0.25, 0.20, 0.18)),
+        Vessel("wok_pan", 0.034, 0.120, 0.138, (0.30, 0.31, 0.33)),
+        Vessel("blue_pan", 0.030, 0.126, 0.134, (0.15, 0.22, 0.40)),
     ),
     "test": (
-        Vessel("steel_pan", 0.031, 0.127, 0.137, (0.60, 0.61, 0.63)), Vessel("copper_pan", 0.029, 0.130, 0.136, (0.65, 0.40, 0.25)),
-        Vessel("grey_pan", 0.033, 0.122, 0.136, (0.42, 0.43, 0.45)), Vessel("green_pan", 0.028, 0.132, 0.142, (0.22, 0.38, 0.30)),
-        Vessel("white_pan", 0.030, 0.124, 0.134, (0.85, 0.85, 0.82)), Vessel("stone_pan", 0.032, 0.128, 0.140, (0.35, 0.33, 0.30)),
+        Vessel("steel_pan", 0.031, 0.127, 0.137, (0.60, 0.61, 0.63)),
+        Vessel("copper_pan", 0.029, 0.130, 0.136, (0.65, 0.40, 0.25)),
+        Vessel("grey_pan", 0.033, 0.122, 0.136, (0.42, 0.43, 0.45)),
+        Vessel("green_pan", 0.028, 0.132, 0.142, (0.22, 0.38, 0.30)),
+        Vessel("white_pan", 0.030, 0.124, 0.134, (0.85, 0.85, 0.82)),
+        Vessel("stone_pan", 0.032, 0.128, 0.140, (0.35, 0.33, 0.30)),
     ),
 }
 
@@ -80,63 +98,3 @@ def add_handle(body: mujoco.MjsBody, vessel: Vessel, towards: tuple[float, float
     body.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[0.010, 0.0, 0.0], rgba=[0.1, 0.1, 0.1, 1.0], mass=PLATE_MASS,
                   fromto=[towards[0] * start, towards[1] * start, z, towards[0] * end, towards[1] * end, z + 0.01],
                   **solid(group=SEEN))
-
-
-def add_rest(spec: mujoco.MjSpec, spot: Spot, height: float, width: float) -> None:
-    """A block that the handle of a spoon lies on, with two pins that keep it from rolling off; along the spot's y axis."""
-    body = fixed_body(spec, "rest", spot.at(), spot.quat())
-    wood = {"rgba": [0.45, 0.30, 0.18, 1.0], **solid(group=SEEN), "mass": PLATE_MASS}
-    body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[width / 2, 0.012, height / 2], pos=[0.0, 0.0, height / 2], **wood)
-    for side in (-1.0, 1.0):
-        body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.003, 0.012, 0.005], **wood,
-                      pos=[side * (width / 2 - 0.003), 0.0, height + 0.005])
-
-
-@dataclass(frozen=True)
-class Juicer:
-    """A cone on a jar: m."""
-
-    name: str
-    height: float       # of the jar
-    radius: float       # of the jar
-    cone_radius: float
-    cone_height: float
-    rgb: Rgb
-
-
-JUICERS: dict[str, tuple[Juicer, ...]] = {
-    "train": (
-        Juicer("yellow_juicer", 0.065, 0.050, 0.020, 0.032, (0.90, 0.80, 0.25)), Juicer("glass_juicer", 0.070, 0.048, 0.019, 0.030, (0.65, 0.75, 0.75)),
-        Juicer("green_juicer", 0.062, 0.052, 0.021, 0.034, (0.45, 0.65, 0.30)), Juicer("white_juicer", 0.068, 0.050, 0.018, 0.030, (0.93, 0.93, 0.90)),
-        Juicer("tall_juicer", 0.075, 0.046, 0.020, 0.032, (0.55, 0.60, 0.75)), Juicer("wide_juicer", 0.064, 0.054, 0.022, 0.033, (0.80, 0.55, 0.35)),
-    ),
-    "test": (
-        Juicer("orange_juicer", 0.066, 0.049, 0.020, 0.033, (0.95, 0.55, 0.15)), Juicer("steel_juicer", 0.069, 0.051, 0.019, 0.031, (0.60, 0.62, 0.65)),
-        Juicer("blue_juicer", 0.063, 0.048, 0.021, 0.032, (0.25, 0.40, 0.70)), Juicer("red_juicer", 0.072, 0.047, 0.018, 0.031, (0.75, 0.20, 0.20)),
-        Juicer("black_juicer", 0.067, 0.053, 0.020, 0.030, (0.15, 0.15, 0.17)), Juicer("wood_juicer", 0.065, 0.050, 0.022, 0.034, (0.60, 0.45, 0.30)),
-    ),
-}
-
-
-def add_juicer(spec: mujoco.MjSpec, juicer: Juicer, spot: Spot) -> None:
-    """The juicer as the fixed body `juicer`, its origin at the tip of the cone."""
-    tip = juicer.height + juicer.cone_height
-    body = fixed_body(spec, "juicer", spot.at(up=tip), spot.quat())
-    rgba = [*juicer.rgb, 1.0]
-    jar = {"type": mujoco.mjtGeom.mjGEOM_CYLINDER, "pos": [0.0, 0.0, juicer.height / 2 - tip], "mass": PLATE_MASS}
-    body.add_geom(size=[juicer.radius, juicer.height / 2, 0.0], rgba=rgba, **jar, **solid(group=SEEN))
-    ribs = [(juicer.cone_radius, -juicer.cone_height), (0.75 * juicer.cone_radius, -0.5 * juicer.cone_height),
-            (0.35 * juicer.cone_radius, -0.08 * juicer.cone_height)]
-    for radius, z in ribs:  # a blunt cone of three steps, for collisions
-        body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius, -z / 2, 0.0], pos=[0.0, 0.0, z / 2],
-                      mass=PLATE_MASS, **solid())
-    add_turned(spec, body, "juicer_look", [*ribs, (0.001, 0.0)], (juicer.rgb[0] * 0.85, juicer.rgb[1] * 0.85, juicer.rgb[2] * 0.85))
-
-
-def add_stand(spec: mujoco.MjSpec, spot: Spot, height: float, radius: float) -> None:
-    """A round stand, the fixed body `stand`."""
-    body = fixed_body(spec, "stand", spot.at(), spot.quat())
-    body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius, height / 2, 0.0], pos=[0.0, 0.0, height / 2],
-                  rgba=[0.50, 0.36, 0.24, 1.0], mass=PLATE_MASS, **solid(group=SEEN))
-    body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius * 1.3, 0.004, 0.0], pos=[0.0, 0.0, 0.004],
-                  rgba=[0.42, 0.30, 0.20, 1.0], **look())

@@ -34,7 +34,8 @@ def build(spec: mujoco.MjSpec, thing: Cup, spot: Spot, rng: np.random.Generator)
 def judge(watched: Watched, score: Score) -> Verdict:
     """A third for the highest lift, the rest for the height at the end, times how upright, if the cup is held there."""
     end, held = watched.at_end, watched.held()
-    progress = ramp(watched.lifted(), score.full_lift) / 3 + ramp(end.bottom, score.full_lift) * max(end.upright(), 0.0) * held * 2 / 3
+    kept = held * ramp(end.bottom, score.full_lift) * max(end.upright(), 0.0)
+    progress = ramp(watched.lifted(), score.full_lift) / 3 + kept * 2 / 3
     return watched.verdict(progress, held and end.bottom > score.off_table,
                            ("held", "held on the table", "dropped" if watched.lifted() > score.off_table else "not lifted"))
 

@@ -11,7 +11,7 @@ from deft_core.descriptions import Positive
 from deft_sim.history import Moment, Verdict
 from deft_sim.objects.food import BUNCHES, Bunch, add_bunch
 from deft_sim.objects.shapes import Spot
-from deft_sim.objects.vessels import add_stand
+from deft_sim.objects.stands import add_stand
 from deft_sim.scenes import DOWN, FORWARD, Competent, Via
 from deft_sim.scoring import Watched, ramp
 

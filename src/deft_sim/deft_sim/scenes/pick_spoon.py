@@ -1,4 +1,7 @@
-"""Pick a spoon off its rest: it does not touch the table at the end (the paper's test). Flat on the table, no Allegro gets it."""
+"""Pick a spoon off its rest: it does not touch the table at the end (the paper's test).
+
+Off a rest, because the Allegro's fingers are too thick to get under a spoon that lies flat.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from deft_core.descriptions import Positive
 from deft_sim.history import Moment, Verdict
 from deft_sim.objects.shapes import Spot, free_body
 from deft_sim.objects.spoons import SPOONS, Spoon, shape_spoon
-from deft_sim.objects.vessels import add_rest
+from deft_sim.objects.stands import add_rest
 from deft_sim.scenes import DOWN, FORWARD, Competent, Via, on_handle
 from deft_sim.scoring import Watched, ramp
 

@@ -10,8 +10,9 @@ from deft_core.config import Config
 from deft_core.descriptions import Positive
 from deft_sim.history import Moment, Verdict
 from deft_sim.objects.food import LEMONS, Lemon, add_lemon
+from deft_sim.objects.juicers import JUICERS, Juicer, add_juicer
 from deft_sim.objects.shapes import Spot
-from deft_sim.objects.vessels import JUICERS, Juicer, add_juicer, add_stand
+from deft_sim.objects.stands import add_stand
 from deft_sim.scenes import DOWN, FORWARD, Competent, Via
 from deft_sim.scoring import Watched, ramp
 
