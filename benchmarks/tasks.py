@@ -29,6 +29,7 @@ from deft_sim.oracle import competent_grasp
 from deft_sim.scenes import SCENES
 
 DRAWS = 50            # a task: half train, half test objects
+SOFT_DRAWS = 20
 SEED = 1000
 STABILITY_EPISODES = 1000  # of all tasks together
 LARGE = (0.05, 0.6, 0.4)   # m, rad, rad: standard deviations of the stability test's residuals
@@ -164,7 +165,7 @@ def run_task(job: tuple[str, str]) -> tuple[str, str, list[dict[str, Any]]]:
     """All episodes of one part and task, in one process."""
     part, task = job
     rig = load_rig(task, "allegro_soft" if part == "soft" else "allegro_right", seed=SEED)
-    count = STABILITY_EPISODES // len(SCENES) + 1 if part == "stability" else DRAWS
+    count = {"stability": STABILITY_EPISODES // len(SCENES) + 1, "soft": SOFT_DRAWS}.get(part, DRAWS)
     records = []
     for object_set, episode in draws(count):
         records.append({"set": object_set, "episode": episode} | PARTS[part](rig, object_set, episode))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
+import types
+
 import numpy as np
 import pytest
 from support import CONFIG
 
 from deft_bringup.inprocess import SimRobot
 from deft_core.config import parse
-from deft_core.descriptions import load_task
+from deft_core.descriptions import Waypoint, load_task
 from deft_core.errors import DeftError
 from deft_core.residual import ResidualSpace
 from deft_sim import demonstration
@@ -170,3 +174,19 @@ def test_a_soft_hand_presses_less(robot, hand, task):
         assert rig.run(rig.goal_of_truth(competent_grasp(rig.world)))[1].success
     median = {name: np.median([f for f in force if f > 0.5]) for name, force in forces.items()}
     assert median["allegro_soft"] < 0.9 * median["allegro_right"]
+
+
+def test_the_tenth_task_of_contributing_runs_as_it_stands_there(robot, hand, task, monkeypatch):
+    text = (CONFIG.parents[2] / "CONTRIBUTING.md").read_text()
+    block = text.split("```python\n")[1].split("```")[0]
+    module = types.ModuleType("deft_sim.scenes.lift_lid")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(textwrap.dedent(block), "CONTRIBUTING.md", "exec"), module.__dict__)
+    monkeypatch.setattr("deft_sim.scenes.SCENES", (*SCENES, "lift_lid"))
+    sets = {which: [thing.name for thing in things] for which, things in module.OBJECTS.items()}
+    sim = {"scene": "lift_lid", "position_lower": [0.52, -0.1], "position_upper": [0.56, 0.0], "yaw": [0.0, 0.0], "objects": sets,
+           "score": {"full_lift": 0.1}}
+    shown = tuple(Waypoint(t=via.t, xyz=via.xyz, rotvec=via.rotvec) for via in module.SHOWN)
+    rig = SimRobot(robot, hand, task.model_copy(update={"name": "lift_lid", "trajectory": shown, "sim": sim}), seed=0)
+    solved = solve(rig)
+    assert solved is not None and solved[2].note == "lifted"

@@ -24,7 +24,9 @@ ORACLE_TRIES = 200
 FILM_WIDTH, FILM_HEIGHT = 480, 360
 FRAMES_PER_SECOND = 12
 SPEED_UP = 1.5        # of the film against the robot's clock
-LOOK_AT, DISTANCE, AZIMUTH, ELEVATION = (0.50, -0.02, 0.12), 0.85, 150.0, -25.0
+LOOK_AT, DISTANCE, ELEVATION = (0.50, -0.02, 0.12), 0.78, -25.0  # m, m, degrees
+AZIMUTH = 150.0  # degrees: from in front of the robot, on its left
+AZIMUTHS = {"open_drawer": 35.0}  # from where the front can be seen
 LABEL = 22  # pixels, height of a strip's caption
 Picture = NDArray[np.uint8]
 
@@ -100,7 +102,7 @@ class Film:
         self._renderer: mujoco.Renderer | None = None
         self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
         self._camera.lookat[:], self._camera.distance = LOOK_AT, DISTANCE
-        self._camera.azimuth, self._camera.elevation = AZIMUTH, ELEVATION
+        self._camera.azimuth, self._camera.elevation = AZIMUTHS.get(rig.task.name, AZIMUTH), ELEVATION
         self._option.geomgroup[3] = 0  # collision shapes
 
     def __enter__(self) -> Film:

@@ -43,6 +43,8 @@ class Watcher:
         self._shapes = np.flatnonzero((self._label_of_geom == own) & (model.geom_contype > 0))
         self._boxes = model.geom_aabb[self._shapes].copy()
         self._wrench = np.zeros(6)
+        self._pairs = np.zeros((0, 2), int)
+        self._of_robot = np.zeros(0, bool)
 
     def _label(self, body: int) -> str:
         """A digit of the hand, `arm`, `table`, or the thing that a body belongs to."""
@@ -69,6 +71,11 @@ class Watcher:
                 found.append(b)
         return found
 
+    def look(self, data: mujoco.MjData) -> None:
+        """Find out what touches what; what follows is about the data as they were then."""
+        self._pairs = np.sort(self._label_of_geom[data.contact.geom], axis=1) if data.ncon else self._pairs[:0]
+        self._of_robot = self._is_robot[self._pairs].any(axis=1)
+
     def moment(self, data: mujoco.MjData, time: float) -> Moment:
         """What is to be seen now; `time` is the robot clock, s."""
         palm = data.xmat[self._palm].reshape(3, 3)
@@ -80,25 +87,21 @@ class Watcher:
 
     def _contacts(self, data: mujoco.MjData) -> tuple[frozenset[tuple[str, str]], float]:
         """Pairs that touch, and the robot's deepest overlap with anything, m."""
-        if not data.ncon:
+        pairs, names = self._pairs, self._names
+        if not len(pairs):
             return frozenset(), 0.0
-        pairs = np.sort(self._label_of_geom[data.contact.geom], axis=1)
-        robot = self._is_robot[pairs].any(axis=1)
-        deepest = float(np.max(-data.contact.dist[robot], initial=0.0))
-        codes = np.unique((pairs[:, 0] * len(self._names) + pairs[:, 1])[self._is_thing[pairs].any(axis=1)])
-        names = self._names
-        return frozenset((names[c // len(names)], names[c % len(names)]) for c in codes.tolist()), deepest
+        deepest = float(np.max(-data.contact.dist[self._of_robot], initial=0.0))
+        codes = set((pairs[:, 0] * len(names) + pairs[:, 1])[self._is_thing[pairs].any(axis=1)].tolist())
+        return frozenset((names[c // len(names)], names[c % len(names)]) for c in codes), deepest
 
-    def robot_touches(self, data: mujoco.MjData) -> bool:
+    def robot_touches(self) -> bool:
         """True when any robot part touches anything."""
-        return bool(data.ncon) and bool(self._is_robot[self._label_of_geom[data.contact.geom]].any())
+        return bool(self._of_robot.any())
 
     def robot_force(self, data: mujoco.MjData) -> float:
         """N, the largest contact force on any robot part."""
-        if not data.ncon:
-            return 0.0
         largest = 0.0
-        for i in np.flatnonzero(self._is_robot[self._label_of_geom[data.contact.geom]].any(axis=1)):
+        for i in np.flatnonzero(self._of_robot):
             mujoco.mj_contactForce(self._model, data, int(i), self._wrench)
             largest = max(largest, float(np.linalg.norm(self._wrench[:3])))
         return largest

@@ -58,6 +58,7 @@ class SimWorld:
         self._seed = seed
         self._cell = draw_cell(robot, hand, self.realism, seed)
         self._grasp_frame = hand.grasp_frame.pose().matrix()  # in the hand's base link
+        self._physics = rollout.Rollout(nthread=0)  # in the caller's thread
         self.clock = 1.0  # s, robot clock
         self._settle_left = 0.0
         self._steps = 0
@@ -233,15 +234,16 @@ class SimWorld:
         control[0][:, self._ctrl] = (np.hstack([q_arm, q_hand]) + self._cell.joint_error
                                      + self._lead * np.hstack([v_arm, v_hand]))
         mujoco.mj_getState(self.model, self.data, self._state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-        rollout.rollout(self.model, self.data, self._state[None], control,
-                        initial_warmstart=self.data.qacc_warmstart[None].copy())
+        self._physics.rollout([self.model], [self.data], self._state[None], control, nstep=steps, skip_checks=True,
+                              initial_warmstart=self.data.qacc_warmstart[None].copy())
         self.data.ctrl[:] = control[0, -1]
+        self._watcher.look(self.data)
         self.clock = round(self.clock + seconds, 6)
 
     def _robot_alone(self) -> bool:
         """Nothing but the robot moves, and it touches nothing."""
         still = not self._thing_dofs.size or float(np.abs(self.data.qvel[self._thing_dofs]).max()) < REST_SPEED / 10
-        return still and not self._watcher.robot_touches(self.data)
+        return still and not self._watcher.robot_touches()
 
     def _stop_on_collision(self) -> None:
         """As the arm's own controller does: stop where it is when pushed too hard, twice in a row."""

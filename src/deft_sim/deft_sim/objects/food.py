@@ -26,20 +26,20 @@ class Grapes:
 
 GRAPES: dict[str, tuple[Grapes, ...]] = {
     "train": (
-        Grapes("green_grapes", 10, 0.0110, (0.55, 0.70, 0.25)),
-        Grapes("red_grapes", 10, 0.0105, (0.50, 0.10, 0.20)),
-        Grapes("blue_grapes", 10, 0.0115, (0.20, 0.15, 0.40)),
-        Grapes("rose_grapes", 9, 0.0110, (0.75, 0.35, 0.40)),
-        Grapes("golden_grapes", 10, 0.0100, (0.80, 0.70, 0.30)),
-        Grapes("small_grapes", 11, 0.0100, (0.40, 0.60, 0.20)),
+        Grapes("green_grapes", 8, 0.0110, (0.55, 0.70, 0.25)),
+        Grapes("red_grapes", 8, 0.0105, (0.50, 0.10, 0.20)),
+        Grapes("blue_grapes", 8, 0.0115, (0.20, 0.15, 0.40)),
+        Grapes("rose_grapes", 7, 0.0110, (0.75, 0.35, 0.40)),
+        Grapes("golden_grapes", 8, 0.0100, (0.80, 0.70, 0.30)),
+        Grapes("small_grapes", 9, 0.0100, (0.40, 0.60, 0.20)),
     ),
     "test": (
-        Grapes("black_grapes", 10, 0.0112, (0.12, 0.08, 0.18)),
-        Grapes("pale_grapes", 10, 0.0104, (0.75, 0.80, 0.50)),
-        Grapes("amber_grapes", 10, 0.0108, (0.85, 0.55, 0.20)),
-        Grapes("violet_grapes", 11, 0.0102, (0.40, 0.15, 0.50)),
-        Grapes("lime_grapes", 9, 0.0115, (0.50, 0.80, 0.20)),
-        Grapes("brown_grapes", 10, 0.0106, (0.45, 0.25, 0.18)),
+        Grapes("black_grapes", 8, 0.0112, (0.12, 0.08, 0.18)),
+        Grapes("pale_grapes", 8, 0.0104, (0.75, 0.80, 0.50)),
+        Grapes("amber_grapes", 8, 0.0108, (0.85, 0.55, 0.20)),
+        Grapes("violet_grapes", 9, 0.0102, (0.40, 0.15, 0.50)),
+        Grapes("lime_grapes", 7, 0.0115, (0.50, 0.80, 0.20)),
+        Grapes("brown_grapes", 8, 0.0106, (0.45, 0.25, 0.18)),
     ),
 }
 

@@ -19,9 +19,17 @@ from deft_sim.scoring import Watched, ramp
 
 OBJECTS = {name: tuple(zip(SPOONS[name], POTS[name], GRAPES[name], strict=True)) for name in POTS}
 AHEAD = 0.019  # m forward, where the closing hand takes the handle
-SHOWN = (Via(0.0), Via(0.5, (AHEAD, 0.0, 0.001)), Via(1.6, (AHEAD, -0.111, 0.001)),
-         Via(2.4, (AHEAD, -0.090, -0.014), (-0.435, 0.0, 0.0)), Via(3.4, (AHEAD, -0.064, 0.13), (-0.65, 0.0, 0.0)),
-         Via(4.0, (AHEAD, -0.064, 0.14), (-0.65, 0.0, 0.0)))
+LEVEL = (0.0, -0.32, -0.385)  # rad, turns the open side back that rolled away as the hand closed
+
+
+def _tilted(lean: float) -> tuple[float, float, float]:
+    """rad, levelled and with the handle leaning further by `lean`."""
+    return (-lean, LEVEL[1], LEVEL[2])
+
+
+SHOWN = (Via(0.0), Via(0.5, (AHEAD, 0.0, -0.001), LEVEL), Via(1.6, (AHEAD, -0.111, -0.001), LEVEL),
+         Via(2.4, (AHEAD, -0.090, -0.014), _tilted(0.435)), Via(3.4, (AHEAD, -0.064, 0.13), _tilted(0.65)),
+         Via(4.0, (AHEAD, -0.064, 0.14), _tilted(0.65)))
 GRAPE_MASS = 0.006  # kg
 
 
