@@ -32,7 +32,7 @@ def portrait(rig: SimRobot, thing: object) -> NDArray[np.uint8]:
     """(CELL, CELL, 3) rgb of one thing, alone on the table."""
     exact = RealismConfig(calibration_error=0.0, calibration_turn=0.0, light_change=0.0)
     rng = np.random.default_rng(0)
-    spec = robot_spec(rig.robot, rig.hand, draw_cell(rig.robot, rig.hand, exact, 0), draw_light(exact, rng))
+    spec = robot_spec(rig.robot, rig.hand, draw_cell(rig.robot, rig.hand, exact), draw_light(exact, rng))
     rig.world.scene.build(spec, thing, Spot(0.5, 0.0, rig.robot.table_height + 0.001, 0.3), rng)
     model = spec.compile()
     data = mujoco.MjData(model)

@@ -26,7 +26,7 @@ def model(robot, hand) -> ArmHandModel:
 @pytest.fixture(scope="module")
 def simulated(robot, hand):
     exact = RealismConfig(calibration_error=0.0, calibration_turn=0.0, arm_joint_error=0.0, hand_joint_error=0.0)
-    cell, light = draw_cell(robot, hand, exact, 0), draw_light(exact, np.random.default_rng(0))
+    cell, light = draw_cell(robot, hand, exact), draw_light(exact, np.random.default_rng(0))
     m = robot_spec(robot, hand, cell, light).compile()
     return m, mujoco.MjData(m)
 

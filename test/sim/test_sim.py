@@ -36,14 +36,14 @@ def test_poses_follow_the_seed(robot, hand, task):
 def test_calibration_and_joint_errors_are_those_of_the_yaml(robot, hand):
     settings = RealismConfig()
     nominal = robot.camera.optical_in_base.pose()
-    cells = [draw_cell(robot, hand, settings, seed) for seed in range(30)]
+    cells = [draw_cell(robot, hand, RealismConfig(cell=cell)) for cell in range(30)]
     for cell in cells:
         assert np.linalg.norm(cell.camera.position - nominal.position) == pytest.approx(settings.calibration_error)
         assert (cell.camera.rotation * nominal.rotation.inv()).magnitude() == pytest.approx(settings.calibration_turn)
     errors = np.array([cell.joint_error for cell in cells])
     assert errors[:, :7].std() == pytest.approx(settings.arm_joint_error, rel=0.4)
     assert errors[:, 7:].std() == pytest.approx(settings.hand_joint_error, rel=0.2)
-    again = draw_cell(robot, hand, settings, 3)
+    again = draw_cell(robot, hand, RealismConfig(cell=3))
     assert np.array_equal(again.joint_error, cells[3].joint_error) and not np.array_equal(errors[3], errors[4])
 
 

@@ -11,8 +11,9 @@ from deft_core.descriptions import NonNegative, Positive
 
 
 class RealismConfig(Config):
-    """What is not perfect about the robot cell. The seed decides the errors of a cell; they stay for a session."""
+    """What is not perfect about the robot cell."""
 
+    cell: int = Field(default=0, ge=0, description="which cell: its calibration and joint errors are drawn from this, and stay")
     calibration_error: NonNegative = Field(default=0.005, description="m, the camera is this far from where calibration says")
     calibration_turn: NonNegative = Field(default=0.0175, description="rad, and turned by this much, about a random axis")
     arm_joint_error: NonNegative = Field(default=0.002, description="rad, standard deviation of each arm joint's zero position")

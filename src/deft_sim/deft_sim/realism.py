@@ -1,4 +1,4 @@
-"""The imperfections of a robot cell, drawn once per seed: calibration and joint errors; and lights, per episode."""
+"""The imperfections of a robot cell: calibration and joint errors, drawn once a cell; and lights, per episode."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Cell:
     joint_error: Array
 
 
-def draw_cell(robot: RobotConfig, hand: HandConfig, settings: RealismConfig, seed: int) -> Cell:
-    """The cell of a seed: the size of the camera's error is fixed, its direction random."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 101]))
+def draw_cell(robot: RobotConfig, hand: HandConfig, settings: RealismConfig) -> Cell:
+    """The errors of `settings.cell`: the size of the camera's error is fixed, its direction random."""
+    rng = np.random.default_rng(np.random.SeedSequence([settings.cell, 101]))
     shift, axis = (v / np.linalg.norm(v) for v in rng.standard_normal((2, 3)))
     nominal = robot.camera.optical_in_base.pose()
     camera = Pose(nominal.position + settings.calibration_error * shift,

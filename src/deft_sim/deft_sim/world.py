@@ -44,7 +44,7 @@ class SimWorld:
 
     Args:
         robot, hand, task: descriptions with their `sim` sections.
-        seed: decides the cell's imperfections, and with the episode index objects, poses and light.
+        seed: with the episode index it decides objects, poses and light.
     """
 
     def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int) -> None:
@@ -56,7 +56,7 @@ class SimWorld:
         self._score = parse(self.scene.Score, self._scene_config.score, f"task '{task.name}', sim.score")
         self._things = self._find_things(task.name)
         self._seed = seed
-        self._cell = draw_cell(robot, hand, self.realism, seed)
+        self._cell = draw_cell(robot, hand, self.realism)
         self._grasp_frame = hand.grasp_frame.pose().matrix()  # in the hand's base link
         self._physics = rollout.Rollout(nthread=0)  # in the caller's thread
         self.clock = 1.0  # s, robot clock
