@@ -98,6 +98,7 @@ def oracle(rig: SimRobot, object_set: str, episode: int) -> dict[str, Any]:
     with Extremes(rig) as extremes:
         first = _timed(rig)
     first |= extremes.record()
+    first["first_success"] = first["success"]
     if first["success"]:
         return first | {"tries": 1}
     try:
@@ -155,7 +156,7 @@ def stability(rig: SimRobot, object_set: str, episode: int) -> dict[str, Any]:
                 record["refused"] += 1
     data = rig.world.data
     finite = bool(np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all())
-    return record | extremes.record() | {"finite": finite and not sum(int(w.number) for w in data.warning)}
+    return record | extremes.record() | {"finite": finite and not rig.world.history.diverged}
 
 
 PARTS = {"oracle": oracle, "prior": prior, "soft": oracle, "stability": stability}
@@ -188,7 +189,7 @@ def table(part: str, results: dict[str, list[dict[str, Any]]]) -> str:
         n = len(records)
         wins = sum(bool(r.get("success")) for r in records)
         if part in ("oracle", "soft"):
-            first = sum(bool(r["success"]) and r["tries"] == 1 for r in records)
+            first = sum(bool(r["first_success"]) for r in records)
             done = [r for r in records if "cpu" in r]
             to_verdict, cpu, robot = (np.median([r[key] for r in done]) for key in ("cpu_to_verdict", "cpu", "robot_seconds"))
             force = np.median([r["force"] for r in done])
@@ -213,6 +214,12 @@ def table(part: str, results: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join([head, "|" + " --- |" * (head.count("|") - 1), *rows])
 
 
+def _saved(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """What an earlier run has measured: a study that was interrupted goes on; delete the file to begin anew."""
+    saved: dict[str, list[dict[str, Any]]] = json.loads(path.read_text()) if path.exists() else {}
+    return saved
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=[*PARTS, "all"])
@@ -223,12 +230,13 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     parts = list(PARTS) if options.part == "all" else [options.part]
     jobs = [(part, task) for part in parts for task in options.tasks]
-    results: dict[str, dict[str, list[dict[str, Any]]]] = {part: {} for part in parts}
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {part: _saved(options.out / f"{part}.json") for part in parts}
+    jobs = [(part, task) for part, task in jobs if task not in results[part]]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for part, task, records in pool.imap_unordered(run_task, jobs):
+        for count, (part, task, records) in enumerate(pool.imap_unordered(run_task, jobs), 1):
             results[part][task] = records
             (options.out / f"{part}.json").write_text(json.dumps(results[part], indent=1))
-            print(f"{part} {task}: done ({sum(len(r) for r in results.values())} of {len(jobs)})", flush=True)
+            print(f"{part} {task}: done ({count} of {len(jobs)})", flush=True)
     for part in parts:
         print(f"\n{part}\n{table(part, results[part])}")
 

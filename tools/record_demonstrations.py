@@ -4,8 +4,7 @@
 
 A stand-in until demonstrations come from video: the scene says what a person means to do, and a wrist that
 moves as people's do shows it once (deft_sim/demonstration.py). The last image is the camera's picture when the
-simulated robot has followed that motion, with an object that the task never uses in an episode: its first
-train object in a place of its own. Files: config/demonstrations/<task>.yaml and .jpg.
+simulated robot has followed that motion with a train object. Files: config/demonstrations/<task>.yaml and .jpg.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deft_bringup.inprocess import SimRobot
+from deft_bringup.rehearsal import lay
 from deft_core.config import find, load, parse, read_yaml
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
 from deft_core.errors import DeftError
@@ -54,10 +54,10 @@ def write_image(task: TaskConfig, path: Path) -> str:
     """Let the robot follow the motion and keep the camera's picture of its end; returns the operator's remark."""
     robot = load(RobotConfig, find(CONFIG, "robots", "xarm7_sim"))
     rig = SimRobot(robot, load(HandConfig, find(CONFIG, "hands", "allegro_right")), task, SEED)
-    rig.world.reset("train", 0)
-    note = "no grasp succeeded, no picture"
+    lay(rig, "train", 0)
+    note = ""
     for goal in [rig.goal_of_truth(grasp) for grasp in candidates(rig.world, TRIES, SEED)]:
-        rig.world.reset("train", 0)
+        lay(rig, "train", 0)
         pictures: list[NDArray[np.uint8]] = []
 
         def keep_end(phase: str, _: float, pictures: list[NDArray[np.uint8]] = pictures) -> None:
@@ -75,8 +75,8 @@ def write_image(task: TaskConfig, path: Path) -> str:
         note = verdict.note
         if verdict.success:
             cv2.imwrite(str(path), cv2.cvtColor(pictures[0], cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
-            break
-    return note
+            return note
+    raise SystemExit(f"{task.name}: no grasp succeeded, so there is no picture of the end (the last one: {note})")
 
 
 def main() -> None:

@@ -24,12 +24,12 @@ def deft_sim(*words: str, **env: str) -> subprocess.CompletedProcess:
 def test_the_command_says_how_it_went():
     result = deft_sim("open_drawer", "--objects", "test")
     assert result.returncode == 0, result.stderr
-    assert "open_drawer, episode 0: opened by" in result.stdout and "score 0." in result.stdout and "success" in result.stdout
+    assert "open_drawer, episode 0: opened by" in result.stdout and "score" in result.stdout and ", success" in result.stdout
 
 
 @pytest.mark.parametrize(("words", "said"), [
     (("open_drawr",), "did you mean 'open_drawer'"), (("pick_cup", "--hand", "alegro"), "unknown hand"),
-    (("pick_cup", "--view", "--gif", "x.gif"), "not both")])
+    (("pick_cup", "--gif", "x.png"), "ends in .gif"), (("pick_cup", "--view", "--gif", "x.gif"), "not both")])
 def test_wrong_words_are_refused_with_the_right_ones(words, said):
     result = deft_sim(*words)
     assert result.returncode == 2 and said in " ".join(result.stderr.split()) and "Traceback" not in result.stderr

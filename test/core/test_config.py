@@ -57,8 +57,8 @@ def test_extends_merges_sections_and_replaces_values(tmp_path):
     (tmp_path / "b.yaml").write_text("extends: a\n")
     with pytest.raises(ConfigError, match="extends itself"):
         read_yaml(tmp_path / "a.yaml")
-    (tmp_path / "c.yaml").write_text("extends: nothing\n")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    (tmp_path / "c.yaml").write_text("extends: bsae\n")
+    with pytest.raises(ConfigError, match="extends unknown 'bsae': did you mean 'base'"):
         read_yaml(tmp_path / "c.yaml")
     (tmp_path / "d.yaml").write_text("- 1\n")
     with pytest.raises(ConfigError, match="needs keys and values"):

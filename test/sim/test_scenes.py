@@ -11,6 +11,7 @@ import pytest
 from support import CONFIG
 
 from deft_bringup.inprocess import SimRobot
+from deft_bringup.rehearsal import lay
 from deft_core.config import parse
 from deft_core.descriptions import Waypoint, load_task
 from deft_core.errors import DeftError
@@ -44,7 +45,7 @@ def solve(rig, episode=0, object_set="train"):
     """The oracle's first grasp that succeeds; None without one."""
     rig.world.reset(object_set, episode)
     for goal in [rig.goal_of_truth(grasp) for grasp in candidates(rig.world, MAX_TRIES, 0)]:
-        rig.world.reset(object_set, episode)
+        lay(rig, object_set, episode)
         try:
             done, verdict = rig.run(goal)
         except DeftError:
@@ -184,8 +185,8 @@ def test_the_tenth_task_of_contributing_runs_as_it_stands_there(robot, hand, tas
     exec(compile(textwrap.dedent(block), "CONTRIBUTING.md", "exec"), module.__dict__)
     monkeypatch.setattr("deft_sim.scenes.SCENES", (*SCENES, "lift_lid"))
     sets = {which: [thing.name for thing in things] for which, things in module.OBJECTS.items()}
-    sim = {"scene": "lift_lid", "position_lower": [0.52, -0.1], "position_upper": [0.56, 0.0], "yaw": [0.0, 0.0], "objects": sets,
-           "score": {"full_lift": 0.1}}
+    sim = {"scene": "lift_lid", "position_lower": [0.52, -0.1], "position_upper": [0.56, 0.0], "yaw": [0.0, 0.0],
+           "objects": sets, "score": {"full_lift": 0.1}}
     shown = tuple(Waypoint(t=via.t, xyz=via.xyz, rotvec=via.rotvec) for via in module.SHOWN)
     rig = SimRobot(robot, hand, task.model_copy(update={"name": "lift_lid", "trajectory": shown, "sim": sim}), seed=0)
     solved = solve(rig)

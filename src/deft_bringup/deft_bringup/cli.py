@@ -119,6 +119,8 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
 
     if view and gif:
         _fail("give --view or --gif, not both", EXIT_USAGE)
+    if gif and gif.suffix.lower() != ".gif":
+        _fail(f"--gif needs a name that ends in .gif, not {gif.name}", EXIT_USAGE)
     try:
         rig = load_rig(task, hand, seed=seed)
         if view:

@@ -77,7 +77,7 @@ class SimRobot:
     def look(self) -> tuple[Observation, GraspParameters]:
         """Render, segment, predict, retarget: the observation and the prior xi."""
         camera = SimCamera(self.world.model, self.robot.camera, self.world.realism)
-        rgb, depth = camera.render(self.world.data, self.world.version)
+        rgb, depth = camera.render(self.world.data, self.world.picture_seed)
         camera.close()
         frame, pose = Frame(rgb, depth, self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
         seen = observe(frame, pose, self.robot.object_region, Prompt(), TabletopConfig(),

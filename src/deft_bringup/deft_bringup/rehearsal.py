@@ -57,12 +57,13 @@ def lay(rig: SimRobot, object_set: str, episode: int) -> None:
 
 
 def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int = 0,
-             on_reset: Callable[[], None] = lambda: None) -> Rehearsed:
+             on_reset: Callable[[], None] = lambda: None, on_best: Callable[[], None] = lambda: None) -> Rehearsed:
     """One episode: the prior's grasp once, or the oracle's until it succeeds.
 
     Args:
         grasp: `oracle` or `prior`.
         on_reset: called when the table has been laid for another try.
+        on_best: called after a try that was better than all before.
 
     Raises:
         DeftError: not one grasp could be executed; the last refusal.
@@ -84,6 +85,7 @@ def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int
         here = Rehearsed(tries, verdict, time.perf_counter() - started, rig.world.clock - clock, tuple(done.phases))
         if best is None or verdict.score > best.verdict.score:
             best = here
+            on_best()
         if verdict.success:
             return here
     if best is None:
@@ -98,6 +100,7 @@ class Film:
         """`interval`: s of robot clock between pictures."""
         self._rig, self._interval = rig, interval
         self.frames: list[tuple[float, Picture]] = []
+        self.best: list[tuple[float, Picture]] = []
         self._tick = rig.world.tick
         self._renderer: mujoco.Renderer | None = None
         self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
@@ -119,6 +122,10 @@ class Film:
         self._close()
         self._renderer = mujoco.Renderer(self._rig.world.model, FILM_HEIGHT, FILM_WIDTH)
 
+    def keep(self) -> None:
+        """What was filmed since `start` is the best so far."""
+        self.best = list(self.frames)
+
     def _close(self) -> None:
         if self._renderer:
             self._renderer.close()
@@ -132,33 +139,35 @@ class Film:
             self.frames.append((world.clock, self._renderer.render().copy()))
 
     def at(self, times: list[float]) -> list[Picture]:
-        """The pictures nearest to robot clocks, s."""
-        clocks = np.array([clock for clock, _ in self.frames])
-        return [self.frames[int(np.abs(clocks - t).argmin())][1] for t in times]
+        """The best try's pictures nearest to robot clocks, s."""
+        clocks = np.array([clock for clock, _ in self.best])
+        return [self.best[int(np.abs(clocks - t).argmin())][1] for t in times]
 
 
 def film_gif(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, path: Path) -> Rehearsed:
     """Execute an episode and write it as an animated GIF, from the pregrasp until the hand has let go."""
     with Film(rig, SPEED_UP / FRAMES_PER_SECOND) as film:
-        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start)
+        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start, film.keep)
     phases = {name: (start, end) for name, start, end in outcome.phases}
     begin, end = phases["approach"][0] - 0.5, phases.get("retreat", outcome.phases[-1][1:])[0] + 0.3
-    frames = [Image.fromarray(picture) for clock, picture in film.frames if begin <= clock <= end]
+    frames = [Image.fromarray(picture) for clock, picture in film.best if begin <= clock <= end]
     palette = frames[len(frames) // 2].quantize(128, dither=Image.Dither.NONE)
     small = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     path.parent.mkdir(parents=True, exist_ok=True)
-    small[0].save(path, save_all=True, append_images=small[1:], duration=round(1000 / FRAMES_PER_SECOND), loop=0, optimize=True)
+    small[0].save(path, save_all=True, append_images=small[1:], duration=round(1000 / FRAMES_PER_SECOND), loop=0, optimize=True,
+                  format="GIF")
     return outcome
 
 
 def strip(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, caption: str) -> tuple[Rehearsed, Picture]:
     """Execute an episode; six pictures side by side: before, at the grasp, closed, and three of what follows."""
     with Film(rig, 2 * TICK_SECONDS) as film:
-        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start)
+        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start, film.keep)
     phases = {name: (start, end) for name, start, end in outcome.phases}
-    start, end = phases["trajectory"]
-    times = [phases["approach"][0], phases["approach"][1], phases["squeeze"][1], start + 0.45 * (end - start),
-             start + 0.75 * (end - start), phases["hold"][1]]
+    last = outcome.phases[-1][2]  # a grasp that was stopped early lacks the later phases
+    start, end = phases.get("trajectory", (last, last))
+    times = [*phases["approach"], phases.get("squeeze", (0.0, last))[1], start + 0.45 * (end - start),
+             start + 0.75 * (end - start), phases.get("hold", (0.0, last))[1]]
     width = FILM_WIDTH * 5 // 8
     row = np.hstack([cv2.resize(p, (width, FILM_HEIGHT * 5 // 8), interpolation=cv2.INTER_AREA) for p in film.at(times)])
     labelled = Image.fromarray(np.vstack([np.full((LABEL, row.shape[1], 3), 255, np.uint8), row]))

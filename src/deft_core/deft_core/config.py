@@ -85,7 +85,10 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: needs keys and values, has {data!r:.40}")
     if "extends" not in data:
         return data
-    base = path.with_name(f"{data.pop('extends')}.yaml")
+    name = str(data.pop("extends"))
+    base = path.with_name(f"{name}.yaml")
+    if not base.is_file():
+        raise ConfigError(f"{path}: extends unknown '{name}': {nearest(name, [p.stem for p in path.parent.glob('*.yaml')])}")
     if base in (path, *extended_by):
         raise ConfigError(f"{path}: extends itself, by way of {base.name}")
     return _merged(_read(base, (*extended_by, path)), data)

@@ -22,8 +22,8 @@ SETTLE_SECONDS = 0.25      # s of robot clock after a motion before its end is j
 TRACKING_TOLERANCE = 0.06  # rad, an arm joint further from its command has hit something
 GOAL_TOLERANCE = 0.04      # rad, of the arm at the end of a motion
 OPEN_SECONDS = 0.4
-BACK_OFF = 0.10           # m along the palm normal, after opening the hand
-RISE = 0.15               # m, straight up where there is no better way out
+LEAVE = 0.10               # m along the palm normal, after opening the hand
+RISES = (0.15, 0.08)       # m, straight up where there is no better way out
 STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
 COLLISION_STOP = "collision"
 
@@ -179,17 +179,20 @@ class GraspExecutor:
         From where it was grasped, the way in; from elsewhere, off along the palm normal if the hand is open, else
         the way that it came, else straight up.
         """
-        up = np.array([0.0, 0.0, RISE])
-        ways: list[Callable[[], Array | None]] = [lambda: np.vstack([came, approach]), lambda: self._straight(lambda _: up)]
+        ways: list[Callable[[], Array | None]] = [lambda: np.vstack([came, approach])]
+        ways += [lambda up=up: self._straight(lambda _: np.array([0.0, 0.0, up])) for up in RISES]  # type: ignore[misc]
         if placed or len(came) == 1:
             ways.insert(0, lambda: approach)
         elif opened:
-            ways.insert(0, lambda: self._straight(lambda palm: -BACK_OFF * palm.rotation.as_matrix()[:, 2]))
+            ways.insert(0, lambda: self._straight(lambda palm: -LEAVE * palm.rotation.as_matrix()[:, 2]))
         for way in ways:
             positions = way()
             if positions is None:
                 continue
-            path = self._timed(positions)
+            try:
+                path = self._timed(positions)
+            except DeftError:  # it cannot be timed within the limits
+                continue
             if self._try(path, None, ("retreat", 0.0, path.duration), done, cancelled):
                 return
         raise DeftError(codes.EXECUTION_FAILED, "there is no way out that keeps the hand above the table; move the arm by hand")

@@ -207,7 +207,10 @@ class ArmHandModel:
 
 
 def _support(shape: coal.CollisionGeometry) -> tuple[Array, float]:
-    """Points (n, 3), m, in the shape's frame, and a radius, whose hull contains the shape (exactly, but for cylinders)."""
+    """Points (n, 3), m, in the shape's frame, and a radius; their hull contains the shape.
+
+    Exactly, but for cylinders (a prism round them) and unknown shapes (a cube round them).
+    """
     corners = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
     if isinstance(shape, coal.ConvexBase):
         return np.array(shape.points()), 0.0

@@ -140,7 +140,8 @@ def segment(points: Array, inside: NDArray[np.bool_], prompt: Prompt, config: Ta
     height = table.height_above(points)
     look = look or LookConfig()
     low, high = look.heights or (config.min_height, config.max_height)
-    standing = inside & (height > max(low, config.min_height)) & (height < min(high, config.max_height))
+    low, high = max(low, config.min_height), min(high, config.max_height)
+    standing = inside & (height > low) & (height < high)
     closed = cv2.morphologyEx(standing.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     large = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= config.min_pixels]

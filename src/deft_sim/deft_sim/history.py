@@ -58,10 +58,6 @@ class Moment:
         """Which of DIGITS touch a thing."""
         return self.touching(thing) & frozenset(DIGITS)
 
-    def in_hand(self, thing: str = "object") -> Array:
-        """(3,) m, a thing's origin in the hand's grasp frame."""
-        return np.asarray(self.palm_matrix.T @ (self.position(thing) - self.palm_position))
-
     def in_thing(self, point: Array, thing: str = "object") -> Array:
         """(3,) m, a point of the base frame in a thing's frame."""
         return np.asarray(self.matrix(thing).T @ (point - self.position(thing)))
@@ -73,10 +69,21 @@ class Moment:
 
 @dataclass
 class History:
-    """All moments since the scene was last reset, and whether a collision stop happened."""
+    """All moments since the scene was last reset.
+
+    Attributes:
+        stopped_at: s, robot clock of the last collision stop; infinity without one.
+        diverged: physics broke down; what was seen means nothing.
+    """
 
     moments: list[Moment] = field(default_factory=list)
-    collision: bool = False
+    stopped_at: float = np.inf
+    diverged: bool = False
+
+    @property
+    def collision(self) -> bool:
+        """Whether a collision stop happened."""
+        return bool(np.isfinite(self.stopped_at))
 
     def between(self, start: float, end: float) -> list[Moment]:
         """Moments with start <= time <= end, s."""

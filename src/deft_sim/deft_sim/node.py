@@ -182,7 +182,7 @@ class SimNode(Node):
                 self._camera.close()
             self._camera, self._camera_model = SimCamera(world.model, self.robot.camera, world.realism), world.model
         if self._frame is None or self._frame_version != world.version:
-            self._frame = self._camera.render(world.data, noise_seed=world.version)
+            self._frame = self._camera.render(world.data, noise_seed=world.picture_seed)
             self._frame_version = world.version
 
     def _publish_frame(self, world: SimWorld) -> None:

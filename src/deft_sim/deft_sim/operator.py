@@ -16,7 +16,8 @@ class OperatorConfig(Config):
 
     resolution: float = Field(0.05, ge=0.0, le=0.5, description="scores are rounded to steps of this; 0 = not at all")
     noise: NonNegative = Field(0.0, description="standard deviation of the error of a score")
-    lapse: float = Field(0.0, ge=0.0, le=1.0, description="share of scores that are given without looking: any value")
+    lapse: float = Field(0.0, ge=0.0, le=1.0, description="share of scores given without looking: any "
+                         "value; success and note stay true")
 
 
 def judge(world: SimWorld, phases: dict[str, tuple[float, float]], config: OperatorConfig,
@@ -26,7 +27,7 @@ def judge(world: SimWorld, phases: dict[str, tuple[float, float]], config: Opera
     An operator that was started after the grasp (the simulator was restarted) has not seen it.
     """
     moments = world.history.moments
-    if not phases or not moments:
+    if not phases or not moments or world.history.diverged:
         return None
     start, end = min(a for a, _ in phases.values()), max(b for _, b in phases.values())
     if start < moments[0].time - 1e-6 or end > moments[-1].time + 1e-6:

@@ -29,15 +29,19 @@ class Watched:
         closing = phases.get("squeeze", phases.get("close"))
         latest = max((end for _, end in phases.values()), default=np.inf)
         self.closed = closing is not None
-        self.finished = "hold" in phases
         self._closed_at = closing[1] if closing else latest
         self._judged_at = phases["hold"][1] if "hold" in phases else self._closed_at
+        self.finished = "hold" in phases and history.stopped_at > self._judged_at
         self.first = history.moments[0]
         self.at_closing, self.at_end = history.at(self._closed_at), history.at(self._judged_at)
 
     def after_closing(self) -> list[Moment]:
         """Moments from the closing of the hand to the end of the hold."""
         return self._history.between(self._closed_at, self._judged_at)
+
+    def since_closing_began(self) -> list[Moment]:
+        """Moments from when the hand began to close to the end of the hold."""
+        return self._history.between(self._phases.get("close", (self._closed_at, 0.0))[0], self._judged_at)
 
     def near(self) -> float:
         """1 when the hand closed with its grasp centre on the object's grasp line, 0 from NEAR on."""
@@ -81,8 +85,7 @@ class Watched:
 
     def lifted(self) -> float:
         """m, the highest that the object's lowest point came above the table since the hand began to close."""
-        start = self._phases.get("close", (self._closed_at, 0.0))[0]
-        return max((m.bottom for m in self._history.between(start, self._judged_at)), default=0.0)
+        return max((m.bottom for m in self.since_closing_began()), default=0.0)
 
     def verdict(self, progress: float, success: bool, notes: tuple[str, str, str]) -> Verdict:
         """Grip plus the task's own progress 0..1.

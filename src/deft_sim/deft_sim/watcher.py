@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from deft_core.descriptions import HandConfig
 from deft_core.types import Array
 from deft_sim.history import DIGITS, Moment
 from deft_sim.model import HAND_PREFIX
 
-OBJECT = "object"  # the thing that the hand is to grasp, with all that hangs on it
+GRASPED = "object"  # the thing that the hand is to grasp, with all that hangs on it
 SCALAR_JOINTS = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
 
 
@@ -39,12 +40,12 @@ class Watcher:
                         and model.jnt_type[j] in SCALAR_JOINTS]
         self._joints = [(model.joint(j).name, int(model.jnt_qposadr[j])) for j in thing_joints]
         self._line = np.array([model.site("grasp_start").id, model.site("grasp_end").id])
-        own = self._names.index(OBJECT)
+        own = self._names.index(GRASPED)
         self._shapes = np.flatnonzero((self._label_of_geom == own) & (model.geom_contype > 0))
-        self._boxes = model.geom_aabb[self._shapes].copy()
+        self._edges, self._radii = _extents(model, self._shapes)
         self._wrench = np.zeros(6)
         self._pairs = np.zeros((0, 2), int)
-        self._of_robot = np.zeros(0, bool)
+        self._of_robot: NDArray[np.bool_] = np.zeros(0, bool)
 
     def _label(self, body: int) -> str:
         """A digit of the hand, `arm`, `table`, or the thing that a body belongs to."""
@@ -61,7 +62,7 @@ class Watcher:
         if any(m.body(b).id == self._palm for b in self._subtree(chain[-1])):
             return "arm"
         names = [m.body(b).name for b in chain]
-        return OBJECT if OBJECT in names else names[0]
+        return GRASPED if GRASPED in names else names[0]
 
     def _subtree(self, root: int) -> list[int]:
         parents = self._model.body_parentid
@@ -74,7 +75,7 @@ class Watcher:
     def look(self, data: mujoco.MjData) -> None:
         """Find out what touches what; what follows is about the data as they were then."""
         self._pairs = np.sort(self._label_of_geom[data.contact.geom], axis=1) if data.ncon else self._pairs[:0]
-        self._of_robot = self._is_robot[self._pairs].any(axis=1)
+        self._of_robot = np.asarray(self._is_robot[self._pairs].any(axis=1))
 
     def moment(self, data: mujoco.MjData, time: float) -> Moment:
         """What is to be seen now; `time` is the robot clock, s."""
@@ -107,8 +108,28 @@ class Watcher:
         return largest
 
     def _bottom(self, data: mujoco.MjData) -> float:
-        """m, z of the object's lowest point: lowest corner of its collision shapes' bounding boxes."""
-        centre, half = self._boxes[:, :3], self._boxes[:, 3:]
+        """m, z of the lowest point of the object's collision shapes."""
         up = data.geom_xmat[self._shapes].reshape(-1, 3, 3)[:, 2]
-        middle = data.geom_xpos[self._shapes, 2] + (up * centre).sum(axis=1)
-        return float((middle - (np.abs(up) * half).sum(axis=1)).min())
+        reach = (np.abs(up) * self._edges).sum(axis=1) + np.sqrt(((up * self._radii) ** 2).sum(axis=1))
+        return float((data.geom_xpos[self._shapes, 2] - reach).min())
+
+
+def _extents(model: mujoco.MjModel, geoms: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Each shape as a box swept by an ellipsoid: half edges (n, 3) and radii (n, 3), m; exact for all that scenes use."""
+    edges, radii = np.zeros((len(geoms), 3)), np.zeros((len(geoms), 3))
+    kinds = mujoco.mjtGeom
+    for row, geom in enumerate(geoms):
+        kind, size = int(model.geom_type[geom]), model.geom_size[geom]
+        if kind == int(kinds.mjGEOM_SPHERE):
+            radii[row] = size[0]
+        elif kind == int(kinds.mjGEOM_ELLIPSOID):
+            radii[row] = size
+        elif kind == int(kinds.mjGEOM_CAPSULE):
+            edges[row, 2], radii[row] = size[1], size[0]
+        elif kind == int(kinds.mjGEOM_CYLINDER):
+            edges[row, 2], radii[row, :2] = size[1], size[0]
+        elif kind == int(kinds.mjGEOM_BOX):
+            edges[row] = size
+        else:
+            raise ValueError(f"collision shape {geom} is no sphere, ellipsoid, capsule, cylinder or box")
+    return edges, radii

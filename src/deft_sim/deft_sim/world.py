@@ -73,7 +73,8 @@ class SimWorld:
         sets = self._things
         if object_set not in sets:
             raise ValueError(f"unknown object set '{object_set}'; valid: {', '.join(sets)}")
-        rng = np.random.default_rng(np.random.SeedSequence([self._seed, sorted(sets).index(object_set), episode]))
+        self._draw = (self._seed, sorted(sets).index(object_set), episode)
+        rng = np.random.default_rng(np.random.SeedSequence(self._draw))
         self.thing = sets[object_set][int(rng.integers(len(sets[object_set])))]
         spot = self._spot(rng)
         spec = robot_spec(self.robot, self.hand, self._cell, draw_light(self.realism, rng))
@@ -84,11 +85,15 @@ class SimWorld:
         self._index_model()
         self._watcher = Watcher(self.model, self.hand, self._grasp_frame, self.robot.table_height)
         self._put_robot()
+        self.history = History()
         mujoco.mj_forward(self.model, self.data)
         self._land()
+        if self.history.diverged:
+            raise RuntimeError(f"physics broke down as the things of episode {episode} ({object_set}) came to rest")
         self.history = History([self._watcher.moment(self.data, self.clock)])
         self._force_before = 0.0
         self._steps += 1
+        self._steps_at_reset = self._steps
 
     def _find_things(self, task: str) -> dict[str, list[Any]]:
         """The task's objects by set. Raises ConfigError for a name that the scene does not have."""
@@ -118,7 +123,7 @@ class SimWorld:
     def _land(self) -> None:
         """Let things come to rest before anybody looks."""
         for _ in range(LANDING_ROUNDS):
-            self._advance(LANDING_SECONDS)
+            self._advance(LANDING_SECONDS, TIMESTEP)
             if np.abs(self.data.qvel).max() < REST_SPEED:
                 break
         self.data.qvel[:] = 0.0
@@ -186,6 +191,11 @@ class SimWorld:
         """Changes whenever the world may look different."""
         return self._steps
 
+    @property
+    def picture_seed(self) -> int:
+        """For the camera's noise: follows from the draw and from how long the world moved since."""
+        return int(np.random.SeedSequence([*self._draw, self._steps - self._steps_at_reset]).generate_state(1)[0])
+
     # -- time -----------------------------------------------------------------------------------------
 
     def tick(self) -> None:
@@ -198,7 +208,7 @@ class SimWorld:
             self.clock = max(self.clock, start)
         if self._moving:
             self._settle_left = SETTLE_SECONDS
-        self._advance(TICK_SECONDS)
+        self._advance(TICK_SECONDS, FREE_TIMESTEP if self._robot_alone() else TIMESTEP)
         if not self._moving:
             self._settle()
         self._steps += 1
@@ -218,13 +228,11 @@ class SimWorld:
             controller.accept(trajectory)
         self._pending.clear()
 
-    def _advance(self, seconds: float) -> None:
-        """Physics and clock, with the controllers' commands at every step.
+    def _advance(self, seconds: float, step: float) -> None:
+        """Physics and clock, with the controllers' commands at every step (s).
 
-        One call into MuJoCo for all steps: between single steps other Python threads would get in. While the
-        robot touches nothing and nothing moves but it, steps are longer.
+        One call into MuJoCo for all steps: between single steps other Python threads would get in.
         """
-        step = FREE_TIMESTEP if self._robot_alone() else TIMESTEP
         self.model.opt.timestep = step
         steps = round(seconds / step)
         times = np.asarray(self.clock + step * np.arange(steps), float)
@@ -236,6 +244,8 @@ class SimWorld:
         mujoco.mj_getState(self.model, self.data, self._state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         self._physics.rollout([self.model], [self.data], self._state[None], control, nstep=steps, skip_checks=True,
                               initial_warmstart=self.data.qacc_warmstart[None].copy())
+        # MuJoCo starts anew from time 0 when a state is no longer finite.
+        self.history.diverged |= abs(self.data.time - self._state[0] - seconds) > 1e-6
         self.data.ctrl[:] = control[0, -1]
         self._watcher.look(self.data)
         self.clock = round(self.clock + seconds, 6)
@@ -249,7 +259,7 @@ class SimWorld:
         """As the arm's own controller does: stop where it is when pushed too hard, twice in a row."""
         force = self.robot_contact_force()
         if force > self._settings.collision_stop and self._force_before > self._settings.collision_stop:
-            self.history.collision = True
+            self.history.stopped_at = self.clock
             self.hold()
         self._force_before = force
 

@@ -50,7 +50,7 @@ CUPS: dict[str, tuple[Cup, ...]] = {
 }
 
 
-def add_cup(spec: mujoco.MjSpec, cup: Cup, spot: Spot) -> mujoco.MjsBody:
+def add_cup(spec: mujoco.MjSpec, cup: Cup, spot: Spot) -> None:
     """The cup as the free body `object`, its origin at the middle of its bottom, z up."""
     body = free_body(spec, "object", spot.at(), spot.quat())
     add_turned(spec, body, "cup_look", [(cup.bottom_radius, 0.0), (cup.top_radius, cup.height),
@@ -63,7 +63,6 @@ def add_cup(spec: mujoco.MjSpec, cup: Cup, spot: Spot) -> mujoco.MjsBody:
     if cup.handle:
         _add_handle(body, cup, mass)
     mark_grasp(body, (0.0, 0.0, 0.35 * cup.height), (0.0, 0.0, 0.75 * cup.height))
-    return body
 
 
 def _add_handle(body: mujoco.MjsBody, cup: Cup, mass: float) -> None:

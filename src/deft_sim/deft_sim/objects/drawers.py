@@ -9,6 +9,7 @@ import mujoco
 from deft_sim.objects.shapes import SEEN, Rgb, Spot, fixed_body, mark_grasp, solid
 
 WALL = 0.006       # m
+PANEL_MASS = 0.3   # kg; of no effect on what does not move
 TRAVEL = 0.16      # m
 STARTS_OPEN = 0.02  # m
 HANDLE_OUT = 0.055  # m, the bar's axis stands this far off the front
@@ -57,7 +58,7 @@ def add_drawer(spec: mujoco.MjSpec, drawer: Drawer, spot: Spot) -> None:
     The spot is where the middle of the closed drawer's front stands.
     """
     cabinet = fixed_body(spec, "cabinet", spot.at(), spot.quat())
-    _box(cabinet, drawer, (drawer.rgb, 0.3))
+    _box(cabinet, drawer)
     body = cabinet.add_body(name="object")
     body.add_joint(name="drawer", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[-1.0, 0.0, 0.0],
                    range=[-STARTS_OPEN, TRAVEL - STARTS_OPEN], limited=mujoco.mjtLimited.mjLIMITED_TRUE,
@@ -72,9 +73,9 @@ def _plate(body: mujoco.MjsBody, centre: tuple[float, float, float], size: tuple
                   **solid(group=SEEN))
 
 
-def _box(body: mujoco.MjsBody, d: Drawer, of: tuple[Rgb, float]) -> None:
+def _box(body: mujoco.MjsBody, d: Drawer) -> None:
     """Sides, back and top of the cabinet; its front is open."""
-    rgb, mass = of
+    rgb, mass = d.rgb, PANEL_MASS
     middle = WALL + d.depth / 2
     for side in (-1.0, 1.0):
         _plate(body, (middle, side * (d.width / 2 - WALL / 2), d.height / 2), (d.depth, WALL, d.height), rgb, mass)

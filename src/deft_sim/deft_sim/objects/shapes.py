@@ -10,7 +10,6 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from deft_core.types import Array
 from deft_sim.model import OBJECT, ROBOT, SOLVER, TABLE
 
 SEGMENTS = 40
@@ -89,28 +88,27 @@ def add_turned(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, profile: Pr
 
 
 def add_wall(body: mujoco.MjsBody, bottom: tuple[float, float], top: tuple[float, float], thickness: float, count: int,
-             mass: float, geom: dict[str, Any], gaps: Sequence[int] = ()) -> None:
+             mass: float, geom: dict[str, Any]) -> None:
     """A ring of boxes between two outer circles (radius, z): the side of a cup, bowl or pan.
 
     Args:
-        count: boxes on the ring; `gaps` names those that are left out.
+        count: boxes on the ring.
         mass: of one box, kg.
     """
     (r0, z0), (r1, z1) = bottom, top
     tilt = float(np.arctan2(r1 - r0, z1 - z0))
     slant = float(np.hypot(r1 - r0, z1 - z0))
     middle = (r0 + r1) / 2 - thickness / 2
-    for k in set(range(count)) - set(gaps):
+    for k in range(count):
         angle = 2 * np.pi * k / count
         turn = Rotation.from_euler("z", angle) * Rotation.from_euler("y", tilt)
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[thickness / 2, np.pi * max(r0, r1) / count, slant / 2],
                       quat=wxyz(turn), pos=[middle * np.cos(angle), middle * np.sin(angle), (z0 + z1) / 2], mass=mass, **geom)
 
 
-def add_disc(body: mujoco.MjsBody, radius: float, thickness: float, mass: float, geom: dict[str, Any],
-             z: float = 0.0) -> None:
-    """A flat bottom whose underside is at z, m."""
-    body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius, thickness / 2, 0.0], pos=[0.0, 0.0, z + thickness / 2],
+def add_disc(body: mujoco.MjsBody, radius: float, thickness: float, mass: float, geom: dict[str, Any]) -> None:
+    """A flat bottom whose underside is at z = 0."""
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius, thickness / 2, 0.0], pos=[0.0, 0.0, thickness / 2],
                   mass=mass, **geom)
 
 
@@ -132,8 +130,3 @@ def mark_grasp(body: mujoco.MjsBody, start: Sequence[float], end: Sequence[float
     """Where a competent hand closes: anywhere on a line of the body. Used for scores and the oracle only."""
     body.add_site(name="grasp_start", pos=list(start), group=5)
     body.add_site(name="grasp_end", pos=list(end), group=5)
-
-
-def line_of(sites: Array, share: float = 0.5) -> Array:
-    """(3,) m, the point at a share of the line (2, 3) that `mark_grasp` marked."""
-    return np.asarray(sites[0] + share * (sites[1] - sites[0]))

@@ -30,6 +30,7 @@ def _shown() -> tuple[Via, ...]:
 
 
 SHOWN = _shown()
+IN_PAN = (0.12, 0.05)  # m: the bagel so near to the pan's middle and so low lies in it
 GRIP = (0.180, 0.230)  # m along the spatula from the middle of its blade
 
 
@@ -55,7 +56,8 @@ def judge(watched: Watched, score: Score) -> Verdict:
     held, end = watched.held(), watched.at_end
     highest = max((m.position("bagel")[2] for m in watched.after_closing()), default=0.0) - watched.first.position("bagel")[2]
     turned = 0.5 * (1.0 - end.upright("bagel"))
-    on_pan = float(np.linalg.norm(end.in_thing(end.position("bagel"), "pan")[:2])) < 0.15
+    place = end.in_thing(end.position("bagel"), "pan")
+    on_pan = float(np.linalg.norm(place[:2])) < IN_PAN[0] and place[2] < IN_PAN[1]
     progress = 0.15 * held + 0.25 * ramp(highest, score.full_lift) + 0.6 * turned * (1.0 if on_pan else 0.5)
     return watched.verdict(progress, end.upright("bagel") < -score.turned and watched.finished and on_pan,
                            ("flipped", "not flipped", "lost the spatula"))

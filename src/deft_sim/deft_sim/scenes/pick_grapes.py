@@ -48,7 +48,7 @@ def torn(moments: list[Moment], first: Moment, tears: float) -> int:
 def judge(watched: Watched, score: Score) -> Verdict:
     """A third for the highest lift, the rest for the height at the end, less what was torn off."""
     held, end = watched.held(), watched.at_end
-    lost = torn(watched.after_closing(), watched.first, score.tears)
+    lost = torn(watched.since_closing_began(), watched.first, score.tears)
     count = sum(name.startswith("grape") for name in end.things)
     progress = (ramp(watched.lifted() - STAND, score.full_lift) / 3
                 + held * ramp(end.bottom - STAND, score.full_lift) * (1.0 - lost / count) ** 2 * 2 / 3)

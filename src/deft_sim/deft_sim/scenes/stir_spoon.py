@@ -20,8 +20,9 @@ OBJECTS = {name: tuple(zip(SPOONS[name], POTS[name], strict=True)) for name in P
 CIRCLE = 0.056   # m, radius that the head is led round the pot
 UP = 0.036       # m, the spoon is made steeper and must not press on the floor
 STEEPER = 0.35   # rad
+INSIDE = (0.10, 0.08)  # m: the head so near to the axis and so low is in the pot
 MIDDLE = 0.015   # m, so near to the middle of the pot the angle means nothing
-FORWARD, LEFT = 0.022, -0.100  # m, brings the head over the middle of the pot
+AHEAD, ASIDE = 0.022, -0.100  # m forward and left, brings the head over the middle of the pot
 
 
 class Score(Config):
@@ -33,9 +34,9 @@ class Score(Config):
 def _shown() -> tuple[Via, ...]:
     """Steeper, to the middle, once round (and a bit)."""
     turn = (STEEPER, 0.0, 0.0)
-    circle = [Via(1.4 + 0.25 * k, (FORWARD + CIRCLE * np.sin(a), LEFT + CIRCLE * np.cos(a), UP), turn)
+    circle = [Via(1.4 + 0.25 * k, (AHEAD + CIRCLE * np.sin(a), ASIDE + CIRCLE * np.cos(a), UP), turn)
               for k, a in enumerate(np.linspace(0.0, 2.4 * np.pi, 13))]
-    return (Via(0.0), Via(0.7, (0.8 * FORWARD, 0.8 * LEFT, UP), (0.8 * STEEPER, 0.0, 0.0)), *circle)
+    return (Via(0.0), Via(0.7, (0.8 * AHEAD, 0.8 * ASIDE, UP), (0.8 * STEEPER, 0.0, 0.0)), *circle)
 
 
 SHOWN = _shown()
@@ -47,11 +48,12 @@ def build(spec: mujoco.MjSpec, thing: tuple[Spoon, Vessel], spot: Spot, rng: np.
 
 
 def angle_round(watched: Watched) -> float:
-    """rad, the most that the head went round the middle of the pot; near the middle itself it goes round nothing."""
-    heads = np.array([m.in_thing(m.position(), "pot")[:2] for m in watched.after_closing()])
+    """rad, the most that the head went round in the pot; near the middle itself it goes round nothing."""
+    heads = np.array([m.in_thing(m.position(), "pot") for m in watched.after_closing()]).reshape(-1, 3)
     if not len(heads):
         return 0.0
-    away = np.linalg.norm(heads, axis=1) > MIDDLE
+    distance = np.linalg.norm(heads[:, :2], axis=1)
+    away = (distance > MIDDLE) & (distance < INSIDE[0]) & (heads[:, 2] < INSIDE[1])
     rounds = np.split(np.arange(len(heads)), np.flatnonzero(np.diff(away.astype(int))) + 1)
     angles = np.arctan2(heads[:, 1], heads[:, 0])
     return max((float(np.ptp(np.unwrap(angles[part]))) for part in rounds if away[part[0]]), default=0.0)
