@@ -2,10 +2,11 @@
 
     . .venv/deft_env.sh && python benchmarks/tasks.py all --out build/tasks     (about an hour on 2 cores)
 
-Parts: `oracle` (share of draws in which the best of 200 grasps near a competent one succeeds), `prior` (the
-heuristic prior through camera and perception, on the same draws), `soft` (the oracle with hand allegro_soft),
-`stability` (large random residuals on competent grasps: what flies, sinks in or breaks), `all`. Every part
-writes OUT/<part>.json, one record an episode, and prints the table of docs/tasks.md.
+Parts: `speed` (CPU time of an episode, in one process, so that nothing slows it), `oracle` (share of draws in which
+the best of 200 grasps near a competent one succeeds), `prior` (the heuristic prior through camera and perception, on
+the same draws), `soft` (the oracle with hand allegro_soft), `stability` (large random residuals on competent grasps:
+what flies, sinks in or breaks), `all`. Every part writes OUT/<part>.json, one record an episode, and prints a table of
+docs/tasks.md. Tasks that OUT has already are not measured again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from deft_sim.oracle import competent_grasp
 from deft_sim.scenes import SCENES
 
 DRAWS = 50            # a task: half train, half test objects
-SOFT_DRAWS = 20
+SOFT_DRAWS, SPEED_DRAWS = 20, 8
 SEED = 1000
 STABILITY_EPISODES = 1000  # of all tasks together
 LARGE = (0.05, 0.6, 0.4)   # m, rad, rad: standard deviations of the stability test's residuals
@@ -159,14 +160,21 @@ def stability(rig: SimRobot, object_set: str, episode: int) -> dict[str, Any]:
     return record | extremes.record() | {"finite": finite and not rig.world.history.diverged}
 
 
-PARTS = {"oracle": oracle, "prior": prior, "soft": oracle, "stability": stability}
+def speed(rig: SimRobot, object_set: str, episode: int) -> dict[str, Any]:
+    """The competent grasp, for its times only."""
+    lay(rig, object_set, episode)
+    return _timed(rig)
+
+
+PARTS = {"speed": speed, "oracle": oracle, "prior": prior, "soft": oracle, "stability": stability}
 
 
 def run_task(job: tuple[str, str]) -> tuple[str, str, list[dict[str, Any]]]:
     """All episodes of one part and task, in one process."""
     part, task = job
     rig = load_rig(task, "allegro_soft" if part == "soft" else "allegro_right", seed=SEED)
-    count = {"stability": STABILITY_EPISODES // len(SCENES) + 1, "soft": SOFT_DRAWS}.get(part, DRAWS)
+    count = {"stability": STABILITY_EPISODES // len(SCENES) + 1, "soft": SOFT_DRAWS,
+             "speed": SPEED_DRAWS}.get(part, DRAWS)
     records = []
     for object_set, episode in draws(count):
         records.append({"set": object_set, "episode": episode} | PARTS[part](rig, object_set, episode))
@@ -191,10 +199,13 @@ def table(part: str, results: dict[str, list[dict[str, Any]]]) -> str:
         if part in ("oracle", "soft"):
             first = sum(bool(r["first_success"]) for r in records)
             done = [r for r in records if "cpu" in r]
-            to_verdict, cpu, robot = (np.median([r[key] for r in done]) for key in ("cpu_to_verdict", "cpu", "robot_seconds"))
             force = np.median([r["force"] for r in done])
-            rows.append(f"| {task} | {wins}/{n} | {first}/{n} | {np.mean([r['score'] for r in records]):.2f} | "
-                        f"{to_verdict:.2f} | {cpu:.2f} | {robot:.1f} | {force:.0f} | {overlap_p99(records):.1f} |")
+            rows.append(f"| {task} | {wins}/{n} | {first}/{n} | {np.mean([r['score'] for r in records]):.2f} | {force:.0f} | "
+                        f"{overlap_p99(records):.1f} |")
+        elif part == "speed":
+            done = [r for r in records if "cpu" in r]
+            to_verdict, cpu, robot = (np.median([r[key] for r in done]) for key in ("cpu_to_verdict", "cpu", "robot_seconds"))
+            rows.append(f"| {task} | {len(done)} | {to_verdict:.2f} | {cpu:.2f} | {robot:.1f} |")
         elif part == "prior":
             refused = sum(r["note"] == "refused" for r in records)
             score = np.mean([r["score"] for r in records])
@@ -205,8 +216,8 @@ def table(part: str, results: dict[str, list[dict[str, Any]]]) -> str:
                         f"{sum(r['fastest'] > LAUNCHED for r in records)} | "
                         f"{sum(r['lowest'] < BELOW_TABLE for r in records)} | "
                         f"{overlap_p99(records):.1f} |")
-    heads = {"oracle": "| task | best of 200 succeeds | first grasp | mean score | CPU s to the verdict | CPU s to parked | "
-                       "robot s | peak N | overlap mm |",
+    heads = {"oracle": "| task | best of 200 succeeds | first grasp | mean score | peak N | overlap mm |",
+             "speed": "| task | episodes | CPU s to the verdict | CPU s to parked | robot s |",
              "prior": "| task | heuristic prior succeeds | 95 % interval | mean score | refused |",
              "stability": "| task | episodes | draws refused | failed | force stops | not finite | launched | tunnelled | "
                           "overlap mm |"}
@@ -232,11 +243,13 @@ def main() -> None:
     jobs = [(part, task) for part in parts for task in options.tasks]
     results: dict[str, dict[str, list[dict[str, Any]]]] = {part: _saved(options.out / f"{part}.json") for part in parts}
     jobs = [(part, task) for part, task in jobs if task not in results[part]]
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for count, (part, task, records) in enumerate(pool.imap_unordered(run_task, jobs), 1):
-            results[part][task] = records
-            (options.out / f"{part}.json").write_text(json.dumps(results[part], indent=1))
-            print(f"{part} {task}: done ({count} of {len(jobs)})", flush=True)
+    timed, others = ([job for job in jobs if (job[0] == "speed") == alone] for alone in (True, False))
+    for some, processes in ((timed, 1), (others, options.processes)):
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            for part, task, records in pool.imap_unordered(run_task, some):
+                results[part][task] = records
+                (options.out / f"{part}.json").write_text(json.dumps(results[part], indent=1))
+                print(f"{part} {task}: done", flush=True)
     for part in parts:
         print(f"\n{part}\n{table(part, results[part])}")
 

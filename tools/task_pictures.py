@@ -1,6 +1,6 @@
-"""Draw the pictures of docs/tasks.md: a strip per task of a real execution, and a sheet of all objects.
+"""Draw the pictures of docs/tasks.md: a strip per task of a real execution, one film, and a sheet of all objects.
 
-    . .venv/deft_env.sh && python tools/task_pictures.py [--out docs/images/tasks]
+    . .venv/deft_env.sh && python tools/task_pictures.py [--tasks NAME ...] [--out docs/images/tasks]
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def main() -> None:
         outcome, picture = strip(load_rig(task, seed=SEED), "train", EPISODE, "oracle", SEED, caption)
         Image.fromarray(picture).save(options.out / f"{task}.jpg", quality=88)
         print(f"{task}: {outcome.verdict.note}, score {outcome.verdict.score:.2f}", flush=True)
-    film_gif(load_rig("stir_spoon", seed=SEED), "train", EPISODE, "oracle", SEED, options.out / "stir_spoon.gif")
+        if task == "stir_spoon":
+            film_gif(load_rig(task, seed=SEED), "train", EPISODE, "oracle", SEED, options.out / f"{task}.gif")
     if set(options.tasks) == set(SCENES):
         Image.fromarray(np.vstack([row(task) for task in SCENES])).save(options.out / "objects.jpg", quality=85)
 
