@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +32,10 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """How an episode went: grasps tried, its verdict, seconds of wall and robot time of the one that counts."""
+    """How an episode went: grasps tried; of the one that counts its goal, verdict, seconds of wall and robot time."""
 
     tries: int
+    goal: GraspGoal
     verdict: Verdict
     wall_seconds: float
     robot_seconds: float
@@ -57,13 +57,11 @@ def lay(rig: SimRobot, object_set: str, episode: int) -> None:
 
 
 def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int = 0,
-             on_reset: Callable[[], None] = lambda: None, on_best: Callable[[], None] = lambda: None) -> Rehearsed:
+             ) -> Rehearsed:
     """One episode: the prior's grasp once, or the oracle's until it succeeds.
 
     Args:
         grasp: `oracle` or `prior`.
-        on_reset: called when the table has been laid for another try.
-        on_best: called after a try that was better than all before.
 
     Raises:
         DeftError: not one grasp could be executed; the last refusal.
@@ -75,22 +73,25 @@ def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int
     for tries, goal in enumerate(planned, 1):
         if tries > 1:
             lay(rig, object_set, episode)
-        on_reset()
-        started, clock = time.perf_counter(), rig.world.clock
         try:
-            done, verdict = rig.run(goal, seed)
+            here = _executed(rig, goal, seed, tries)
         except DeftError as error:
             refusal = error
             continue
-        here = Rehearsed(tries, verdict, time.perf_counter() - started, rig.world.clock - clock, tuple(done.phases))
-        if best is None or verdict.score > best.verdict.score:
+        if best is None or here.verdict.score > best.verdict.score:
             best = here
-            on_best()
-        if verdict.success:
+        if here.verdict.success:
             return here
     if best is None:
         raise refusal or DeftError(0, "nothing to execute")
     return best
+
+
+def _executed(rig: SimRobot, goal: GraspGoal, seed: int, tries: int = 1) -> Rehearsed:
+    """Execute one goal. Raises DeftError."""
+    started, clock = time.perf_counter(), rig.world.clock
+    done, verdict = rig.run(goal, seed)
+    return Rehearsed(tries, goal, verdict, time.perf_counter() - started, rig.world.clock - clock, tuple(done.phases))
 
 
 class Film:
@@ -100,9 +101,8 @@ class Film:
         """`interval`: s of robot clock between pictures."""
         self._rig, self._interval = rig, interval
         self.frames: list[tuple[float, Picture]] = []
-        self.best: list[tuple[float, Picture]] = []
         self._tick = rig.world.tick
-        self._renderer: mujoco.Renderer | None = None
+        self._renderer = mujoco.Renderer(rig.world.model, FILM_HEIGHT, FILM_WIDTH)
         self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
         self._camera.lookat[:], self._camera.distance = LOOK_AT, DISTANCE
         self._camera.azimuth, self._camera.elevation = AZIMUTHS.get(rig.task.name, AZIMUTH), ELEVATION
@@ -114,43 +114,35 @@ class Film:
 
     def __exit__(self, *_: object) -> None:
         self._rig.world.tick = self._tick  # type: ignore[method-assign]
-        self._close()
-
-    def start(self) -> None:
-        """Forget what was filmed; the table has been laid anew."""
-        self.frames.clear()
-        self._close()
-        self._renderer = mujoco.Renderer(self._rig.world.model, FILM_HEIGHT, FILM_WIDTH)
-
-    def keep(self) -> None:
-        """What was filmed since `start` is the best so far."""
-        self.best = list(self.frames)
-
-    def _close(self) -> None:
-        if self._renderer:
-            self._renderer.close()
-            self._renderer = None
+        self._renderer.close()
 
     def _watched_tick(self) -> None:
         self._tick()
         world = self._rig.world
-        if self._renderer and (not self.frames or world.clock - self.frames[-1][0] >= self._interval - TICK_SECONDS / 2):
+        if not self.frames or world.clock - self.frames[-1][0] >= self._interval - TICK_SECONDS / 2:
             self._renderer.update_scene(world.data, self._camera, self._option)
             self.frames.append((world.clock, self._renderer.render().copy()))
 
     def at(self, times: list[float]) -> list[Picture]:
-        """The best try's pictures nearest to robot clocks, s."""
-        clocks = np.array([clock for clock, _ in self.best])
-        return [self.best[int(np.abs(clocks - t).argmin())][1] for t in times]
+        """The pictures nearest to robot clocks, s."""
+        clocks = np.array([clock for clock, _ in self.frames])
+        return [self.frames[int(np.abs(clocks - t).argmin())][1] for t in times]
+
+
+def _filmed(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, interval: float) -> tuple[Rehearsed, Film]:
+    """Find the grasp that counts, then film it: the same commands give the same episode again."""
+    found = rehearse(rig, object_set, episode, grasp, seed)
+    lay(rig, object_set, episode)
+    with Film(rig, interval) as film:
+        return _executed(rig, found.goal, seed, found.tries), film
 
 
 def film_gif(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, path: Path) -> Rehearsed:
     """Execute an episode and write it as an animated GIF, from the pregrasp until the hand has let go."""
-    with Film(rig, SPEED_UP / FRAMES_PER_SECOND) as film:
-        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start, film.keep)
+    outcome, film = _filmed(rig, object_set, episode, grasp, seed, SPEED_UP / FRAMES_PER_SECOND)
     phases = {name: (start, end) for name, start, end in outcome.phases}
     begin, end = phases["approach"][0] - 0.5, phases.get("retreat", outcome.phases[-1][1:])[0] + 0.3
-    frames = [Image.fromarray(picture) for clock, picture in film.best if begin <= clock <= end]
+    frames = [Image.fromarray(picture) for clock, picture in film.frames if begin <= clock <= end]
     palette = frames[len(frames) // 2].quantize(128, dither=Image.Dither.NONE)
     small = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,8 +153,7 @@ def film_gif(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int
 
 def strip(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int, caption: str) -> tuple[Rehearsed, Picture]:
     """Execute an episode; six pictures side by side: before, at the grasp, closed, and three of what follows."""
-    with Film(rig, 2 * TICK_SECONDS) as film:
-        outcome = rehearse(rig, object_set, episode, grasp, seed, film.start, film.keep)
+    outcome, film = _filmed(rig, object_set, episode, grasp, seed, 2 * TICK_SECONDS)
     phases = {name: (start, end) for name, start, end in outcome.phases}
     last = outcome.phases[-1][2]  # a grasp that was stopped early lacks the later phases
     start, end = phases.get("trajectory", (last, last))
@@ -198,10 +189,7 @@ def view(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int) ->
 
     rig.world.tick = shown_tick  # type: ignore[method-assign]
     try:
-        goal = goals(rig, grasp, seed)[0]
-        clock, started = rig.world.clock, time.perf_counter()
-        done, verdict = rig.run(goal, seed)
-        outcome = Rehearsed(1, verdict, time.perf_counter() - started, rig.world.clock - clock, tuple(done.phases))
+        outcome = _executed(rig, goals(rig, grasp, seed)[0], seed)
         while viewer.is_running():
             shown_tick()
     finally:

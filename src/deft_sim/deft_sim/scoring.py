@@ -97,7 +97,7 @@ class Watched:
             return Verdict(self.grip(), False, "the hand never closed")
         own = (1.0 - NEAR_SHARE - GRIP_SHARE) * float(np.clip(progress, 0.0, 1.0))
         note = notes[0] if success else notes[1] if self.held() else notes[2]
-        return Verdict(float(np.clip(self.grip() + own, 0.0, 1.0)), success, note)
+        return Verdict(float(np.clip(self.grip() + own, 0.0, 1.0)), bool(success), note)
 
 
 def distance_to_line(point: Array, line: Array) -> float:
