@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,12 +176,11 @@ def view(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int) ->
     """
     import mujoco.viewer
 
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise RuntimeError("the viewer needs a display (DISPLAY is not set); without one, use --gif FILE")
     rig.world.reset(object_set, episode)
     tick = rig.world.tick
-    try:
-        viewer = mujoco.viewer.launch_passive(rig.world.model, rig.world.data, show_left_ui=False, show_right_ui=False)
-    except Exception as error:
-        raise RuntimeError(f"the viewer needs a display ({error}); without one, use --gif FILE") from None
+    viewer = mujoco.viewer.launch_passive(rig.world.model, rig.world.data, show_left_ui=False, show_right_ui=False)
 
     def shown_tick() -> None:
         started = time.monotonic()

@@ -140,7 +140,10 @@ class FineTuningLoop:
     def _sample(self, episode: int, xi: GraspParameters, look: Look) -> tuple[Array, int, str]:
         """Draw until the robot can execute it: eps, how many were refused, and why when all were."""
         scored, refusal = self._session.scored(), ""
-        for draw in range(self._method.max_draws):
+        # Another attempt begins with the draw of the one before, though a new look may make others feasible.
+        before = self._session.episodes.get(episode)
+        first = min(before.redraws, self._method.max_draws - 1) if before else 0
+        for draw in (first, *(d for d in range(self._method.max_draws) if d != first)):
             self._check_cancelled()
             eps = self._method.residual(episode, draw, scored)
             try:

@@ -142,7 +142,7 @@ class Session:
             state.reward, state.success, state.note = data.get("reward"), data.get("success"), data.get("note", "")
             state.seconds.update(data.get("seconds", {}))
         elif record.kind == "retry":
-            self.episodes[state.episode] = EpisodeState(state.episode, data["attempt"])
+            self.episodes[state.episode] = EpisodeState(state.episode, data["attempt"], redraws=state.redraws)
 
     # -- questions ----------------------------------------------------------------------------------
 
