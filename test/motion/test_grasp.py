@@ -108,9 +108,39 @@ def test_a_collision_is_noticed_and_backed_out_of(rig):
     rig.executor_phase = ""
     rig.world.robot_contact_force = push
     done = rig.executor.execute(rig.goal(seen, grasp), 0, lambda phase, _: setattr(rig, "executor_phase", phase), lambda: False)
+    rig.world.robot_contact_force = original
     assert done.stop_reason == "collision" and rig.world.history.collision
     assert np.allclose(rig.world.joint_state()[0][:7], rig.robot.park, atol=0.02)
     assert "hold" not in [p[0] for p in done.phases]
+
+
+@pytest.mark.parametrize("blows", [1, 9])
+def test_what_hits_the_arm_on_its_way_home_is_backed_away_from(rig, blows):
+    """The grasp is over and is reported; only a way home that stays barred is an error."""
+    seen, xi = rig.look()
+    original, left = rig.world.robot_contact_force, {"blows": 2 * blows}
+
+    def push() -> float:
+        """As if something stood in the way once the arm is under way to its park pose."""
+        if rig.phase != "park" or rig.world.clock < rig.world.arm.start + 0.3 or not left["blows"]:
+            return original()
+        left["blows"] -= 1
+        return 500.0
+
+    rig.phase = ""
+    rig.world.robot_contact_force = push
+    try:
+        def execute():
+            return rig.executor.execute(rig.goal(seen, side_grasp(rig, xi)), 0, lambda phase, _: setattr(rig, "phase", phase),
+                                        lambda: False)
+        if blows == 1:
+            assert [name for name, *_ in execute().phases][-3:] == ["park", "retreat", "park"]
+            assert np.allclose(rig.world.joint_state()[0][:7], rig.robot.park, atol=0.02)
+        else:
+            with pytest.raises(DeftError, match="clear it by hand"):
+                execute()
+    finally:
+        rig.world.robot_contact_force = original
 
 
 def test_same_commands_same_physics(robot, hand, task):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ GOAL_TOLERANCE = 0.04      # rad, of the arm at the end of a motion
 OPEN_SECONDS = 0.4
 LEAVE = 0.10               # m along the palm normal, after opening the hand
 RISES = (0.15, 0.08)       # m, straight up where there is no better way out
+PARK_ATTEMPTS = 3
 STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
 COLLISION_STOP = "collision"
 
@@ -122,17 +124,35 @@ class GraspExecutor:
         return done
 
     def park(self, seed: int, cancelled: Callable[[], bool], done: Execution | None = None) -> None:
-        """Open the hand and bring the arm to its park pose. Raises DeftError or Cancelled."""
+        """Open the hand and bring the arm to its park pose; where it hits something, back off and plan again.
+
+        Raises:
+            DeftError: EXECUTION_FAILED after PARK_ATTEMPTS, or a planning, gate or state code.
+            Cancelled: it holds where it was.
+        """
         self._model.set_object(None, None)  # it may no longer be where it was seen
         state = self._port.state()
         if np.abs(state.arm - self._park).max() < GOAL_TOLERANCE / 2 and np.abs(state.hand - self._open).max() < 0.1:
             return
-        path = self._planner.plan(state.arm, self._park, self._open, seed)
-        try:
-            self._run(path, self._hand_to_open(path.duration), (("park", 0.0, path.duration),), done, cancelled)
-        except _TrackingLost:
-            raise DeftError(codes.EXECUTION_FAILED, "the arm did not follow on the way to its park pose; clear it by "
-                            "hand, then run again") from None
+        for attempt in range(PARK_ATTEMPTS):
+            path = self._planner.plan(self._port.state().arm, self._park, self._open, seed + attempt)
+            try:
+                self._run(path, self._hand_to_open(path.duration), (("park", 0.0, path.duration),), done, cancelled)
+                return
+            except _TrackingLost:
+                self._port.hold()
+                self._back_off(done, cancelled)
+        raise DeftError(codes.EXECUTION_FAILED, "the arm did not follow on the way to its park pose; clear it by "
+                        "hand, then run again")
+
+    def _back_off(self, done: Execution | None, cancelled: Callable[[], bool]) -> None:
+        """Get clear of what the arm has run into, which no camera has seen there: off the palm, else straight up."""
+        for way in (self._off, *self._rises()):
+            try:
+                if self._leave(way(), done, cancelled):
+                    return
+            except _TrackingLost:
+                self._port.hold()
 
     def _hand_to_open(self, duration: float) -> JointPath:
         """To the open pose while the arm moves for `duration`, s."""
@@ -179,23 +199,37 @@ class GraspExecutor:
         From where it was grasped, the way in; from elsewhere, off along the palm normal if the hand is open, else
         the way that it came, else straight up.
         """
-        ways: list[Callable[[], Array | None]] = [lambda: np.vstack([came, approach])]
-        ways += [lambda up=up: self._straight(lambda _: np.array([0.0, 0.0, up])) for up in RISES]  # type: ignore[misc]
+        ways: list[Callable[[], Array | None]] = [lambda: np.vstack([came, approach]), *self._rises()]
         if placed or len(came) == 1:
             ways.insert(0, lambda: approach)
         elif opened:
-            ways.insert(0, lambda: self._straight(lambda palm: -LEAVE * palm.rotation.as_matrix()[:, 2]))
+            ways.insert(0, self._off)
         for way in ways:
-            positions = way()
-            if positions is None:
-                continue
-            try:
-                path = self._timed(positions)
-            except DeftError:  # it cannot be timed within the limits
-                continue
-            if self._try(path, None, ("retreat", 0.0, path.duration), done, cancelled):
+            if self._leave(way(), done, cancelled):
                 return
         raise DeftError(codes.EXECUTION_FAILED, "there is no way out that keeps the hand above the table; move the arm by hand")
+
+    def _off(self) -> Array | None:
+        """Off along the palm normal; None when out of reach."""
+        return self._straight(lambda palm: -LEAVE * palm.rotation.as_matrix()[:, 2])
+
+    def _rises(self) -> list[Callable[[], Array | None]]:
+        """Ways straight up, far and less far."""
+        def risen(up: float) -> Array | None:
+            return self._straight(lambda _: np.array([0.0, 0.0, up]))
+        return [partial(risen, up) for up in RISES]
+
+    def _leave(self, positions: Array | None, done: Execution | None, cancelled: Callable[[], bool]) -> bool:
+        """Go along positions (k, n_arm) out of where the hand is; False, and nothing moves, when that cannot be done."""
+        if positions is None:
+            return False
+        try:
+            path = self._timed(positions)
+        except DeftError as error:
+            if error.code != codes.PLANNING_FAILED:
+                raise
+            return False
+        return self._try(path, None, ("retreat", 0.0, path.duration), done, cancelled)
 
     def _straight(self, shift: Callable[[Pose], Array]) -> Array | None:
         """Arm joints (k, n_arm) of a straight motion of the palm by `shift(palm)` (m, base frame); None when out of reach."""
@@ -217,13 +251,13 @@ class GraspExecutor:
         back = self._timed(came)
         return self._try(back, None, ("place", 0.0, back.duration), done, cancelled)
 
-    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float], done: Execution,
-             cancelled: Callable[[], bool]) -> bool:
+    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float],
+             done: Execution | None, cancelled: Callable[[], bool]) -> bool:
         """Run one phase; False, and nothing moves, when the gate refuses it."""
         try:
             self._run(arm, hand, (phase,), done, cancelled)
         except DeftError as error:
-            if error.code != codes.GATE_REFUSED:
+            if error.code not in (codes.GATE_REFUSED, codes.OUT_OF_WORKSPACE):
                 raise
             return False
         return True
