@@ -47,25 +47,17 @@ def draws(count: int) -> list[tuple[str, int]]:
 
 
 class Extremes:
-    """The worst of every tick while it is in a `with` block: overlaps, forces, speeds, depths."""
+    """The worst of every tick that `look` is called after: overlaps, forces, speeds, depths."""
 
     def __init__(self, rig: SimRobot) -> None:
         self._world = rig.world
         self.overlaps: list[float] = []  # m, of every tick in which the robot touches something
         self.force, self.fastest, self.lowest = 0.0, 0.0, 0.0
 
-    def __enter__(self) -> Extremes:
-        self._world.tick = self._watched  # type: ignore[method-assign]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        del self._world.tick  # type: ignore[method-assign]
-
-    def _watched(self) -> None:
+    def look(self) -> None:
+        """For `SimWorld.watched`."""
         world = self._world
-        before = world.history.moments[-1]
-        type(world).tick(world)
-        moment = world.history.moments[-1]
+        before, moment = world.history.moments[-2:] if len(world.history.moments) > 1 else world.history.moments * 2
         if moment.penetration > 0.0:
             self.overlaps.append(moment.penetration)
         self.force = max(self.force, world.robot_contact_force())
@@ -96,7 +88,8 @@ def overlap_p99(records: list[dict[str, Any]]) -> float:
 def oracle(rig: SimRobot, object_set: str, episode: int) -> dict[str, Any]:
     """The best of the oracle's grasps; time, forces and overlaps are those of the first one."""
     lay(rig, object_set, episode)
-    with Extremes(rig) as extremes:
+    extremes = Extremes(rig)
+    with rig.world.watched(extremes.look):
         first = _timed(rig)
     first |= extremes.record()
     first["first_success"] = first["success"]
@@ -120,10 +113,9 @@ def _timed(rig: SimRobot) -> dict[str, Any]:
             at_verdict[0] = CPU() - started
 
     try:
-        done = rig.executor.execute(rig.goal_of_truth(competent_grasp(rig.world)), 0, on_phase, lambda: False)
+        done, verdict = rig.run(rig.goal_of_truth(competent_grasp(rig.world)), 0, on_phase)
     except DeftError as error:
         return {"success": False, "score": 0.0, "note": error.message}
-    verdict = rig.world.judge({name: (start, end) for name, start, end in done.phases})
     return {"success": verdict.success, "score": verdict.score, "note": verdict.note, "cpu_to_verdict": at_verdict[0],
             "cpu": CPU() - started, "robot_seconds": rig.world.clock - clock, "stop": done.stop_reason}
 
@@ -144,7 +136,8 @@ def stability(rig: SimRobot, object_set: str, episode: int) -> dict[str, Any]:
     space = ResidualSpace.by_group(rig.hand.joint_names, LARGE, (1.0, 3.0, 3.0))
     competent = competent_grasp(rig.world)
     record: dict[str, Any] = {"refused": 0, "stopped": False, "failed": ""}
-    with Extremes(rig) as extremes:
+    extremes = Extremes(rig)
+    with rig.world.watched(extremes.look):
         for _ in range(MAX_REDRAWS):
             try:
                 done, verdict = rig.run(rig.goal_of_truth(space.apply(competent, rng.normal(0.0, space.sigma))))

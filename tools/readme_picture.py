@@ -16,9 +16,7 @@ import cv2
 import mujoco
 import numpy as np
 
-from deft_bringup.inprocess import SimRobot
-from deft_core.config import default_config_dir, find, load
-from deft_core.descriptions import HandConfig, RobotConfig, load_task
+from deft_bringup.inprocess import load_rig
 from deft_core.types import GraspParameters
 from deft_operator.curve import draw
 
@@ -28,35 +26,30 @@ OFF_TABLE = 0.02  # m
 
 def held(summary: dict[str, Any]) -> np.ndarray:
     """(HEIGHT, WIDTH, 3) rgb of the best grasp where it holds the object highest, from in front of the robot."""
-    config = default_config_dir()
-    robot = load(RobotConfig, find(config, "robots", "xarm7_sim"))
-    hand = load(HandConfig, find(config, "hands", "allegro_right"))
-    rig = SimRobot(robot, hand, load_task(config, summary["task"]), summary["seed"])
+    rig = load_rig(summary["task"], seed=summary["seed"])
     best = max((e for e in summary["episodes"] if e["status"] == "scored"), key=lambda e: (e["reward"], e["episode"]))
     rig.world.reset(summary["object_set"], best["episode"])
     seen, _ = rig.look()
     executed = best["executed"]
     grasp = GraspParameters(np.array(executed["contact"]), np.array(executed["wrist_rotation"]),
-                            tuple(executed["joint_names"]), np.array(executed["joints"]), hand.name)
+                            tuple(executed["joint_names"]), np.array(executed["joints"]), rig.hand.name)
     renderer = mujoco.Renderer(rig.world.model, HEIGHT, WIDTH)
     view, option = mujoco.MjvCamera(), mujoco.MjvOption()
     view.lookat[:], view.distance, view.azimuth, view.elevation = [0.35, -0.02, 0.2], 1.35, 155.0, -22.0
     option.geomgroup[3] = 0
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     highest = OFF_TABLE
-    tick = rig.world.tick
 
-    def watched_tick() -> None:
+    def look() -> None:
         nonlocal highest
-        tick()
         bottom = rig.world.history.moments[-1].bottom
         if bottom > highest + 0.002:
             highest = bottom
             renderer.update_scene(rig.world.data, view, option)
             picture[:] = renderer.render()
 
-    rig.world.tick = watched_tick  # type: ignore[method-assign]
-    rig.execute(seen, grasp)
+    with rig.world.watched(look):
+        rig.execute(seen, grasp)
     return picture
 
 

@@ -13,23 +13,18 @@ import argparse
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from deft_bringup.inprocess import SimRobot
-from deft_bringup.rehearsal import lay
+from deft_bringup.rehearsal import lay, rehearse
 from deft_core.config import find, load, parse, read_yaml
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
-from deft_core.errors import DeftError
 from deft_sim import demonstration
 from deft_sim.camera import SimCamera
 from deft_sim.config import SceneConfig
-from deft_sim.oracle import candidates
 from deft_sim.scenes import SCENES, scene_module
 
 CONFIG = Path(__file__).resolve().parent.parent / "src" / "deft_bringup" / "config"
 SEED = 7  # of the wrist's errors and of the place of the last image
-TRIES = 60
 HEADER = """\
 # One demonstration of {task}, as a simulated person's wrist gave it (tools/record_demonstrations.py), until it
 # comes from video. Wrist poses relative to the grasp: t s since the hand closed, xyz m along the base frame's
@@ -54,29 +49,19 @@ def write_image(task: TaskConfig, path: Path) -> str:
     """Let the robot follow the motion and keep the camera's picture of its end; returns the operator's remark."""
     robot = load(RobotConfig, find(CONFIG, "robots", "xarm7_sim"))
     rig = SimRobot(robot, load(HandConfig, find(CONFIG, "hands", "allegro_right")), task, SEED)
+    found = rehearse(rig, "train", 0, "oracle", SEED)
+    if not found.verdict.success:
+        raise SystemExit(f"{task.name}: no grasp succeeded, so there is no picture of the end ({found.verdict.note})")
+
+    def keep_end(phase: str, _: float) -> None:
+        if phase == "release":
+            camera = SimCamera(rig.world.model, rig.robot.camera, rig.world.realism)
+            picture = camera.render(rig.world.data, 0)[0]
+            camera.close()
+            cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+
     lay(rig, "train", 0)
-    note = ""
-    for goal in [rig.goal_of_truth(grasp) for grasp in candidates(rig.world, TRIES, SEED)]:
-        lay(rig, "train", 0)
-        pictures: list[NDArray[np.uint8]] = []
-
-        def keep_end(phase: str, _: float, pictures: list[NDArray[np.uint8]] = pictures) -> None:
-            if phase == "release":
-                camera = SimCamera(rig.world.model, rig.robot.camera, rig.world.realism)
-                pictures.append(camera.render(rig.world.data, 0)[0])
-                camera.close()
-
-        try:
-            done = rig.executor.execute(goal, SEED, keep_end, lambda: False)
-        except DeftError as error:
-            note = error.message
-            continue
-        verdict = rig.world.judge({name: (start, end) for name, start, end in done.phases})
-        note = verdict.note
-        if verdict.success:
-            cv2.imwrite(str(path), cv2.cvtColor(pictures[0], cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
-            return note
-    raise SystemExit(f"{task.name}: no grasp succeeded, so there is no picture of the end (the last one: {note})")
+    return rig.run(found.goal, SEED, keep_end)[1].note
 
 
 def main() -> None:

@@ -164,15 +164,9 @@ def test_a_soft_hand_presses_less(robot, hand, task):
     forces = {}
     for which in (hand, soft):
         rig = SimRobot(robot, which, task, seed=4)
-        forces[which.name] = []
-        tick = rig.world.tick
-
-        def watched(rig=rig, tick=tick, force=forces[which.name]) -> None:
-            tick()
-            force.append(rig.world.robot_contact_force())
-
-        rig.world.tick = watched
-        assert rig.run(rig.goal_of_truth(competent_grasp(rig.world)))[1].success
+        force = forces[which.name] = []
+        with rig.world.watched(lambda rig=rig, force=force: force.append(rig.world.robot_contact_force())):
+            assert rig.run(rig.goal_of_truth(competent_grasp(rig.world)))[1].success
     median = {name: np.median([f for f in force if f > 0.5]) for name, force in forces.items()}
     assert median["allegro_soft"] < 0.9 * median["allegro_right"]
 

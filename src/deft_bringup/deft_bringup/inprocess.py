@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +103,10 @@ class SimRobot:
         """Execute, park, and what the operator says of it. Raises DeftError."""
         return self.run(self.goal(seen, grasp), seed)
 
-    def run(self, goal: GraspGoal, seed: int = 0) -> tuple[Execution, Verdict]:
-        """The same for a goal that is already made. Raises DeftError."""
-        done = self.executor.execute(goal, seed, lambda *_: None, lambda: False)
+    def run(self, goal: GraspGoal, seed: int = 0,
+            on_phase: Callable[[str, float], None] = lambda *_: None) -> tuple[Execution, Verdict]:
+        """The same for a goal that is already made; `on_phase` as for GraspExecutor. Raises DeftError."""
+        done = self.executor.execute(goal, seed, on_phase, lambda: False)
         return done, self.world.judge({name: (start, end) for name, start, end in done.phases})
 
 

@@ -58,8 +58,7 @@ def lay(rig: SimRobot, object_set: str, episode: int) -> None:
     rig.world.reset(object_set, episode)
 
 
-def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int = 0,
-             ) -> Rehearsed:
+def rehearse(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int = 0) -> Rehearsed:
     """One episode: the prior's grasp once, or the oracle's until it succeeds.
 
     Args:
@@ -97,13 +96,13 @@ def _executed(rig: SimRobot, goal: GraspGoal, seed: int, tries: int = 1) -> Rehe
 
 
 class Film:
-    """Pictures of a world taken while it moves; a `with` block hooks into its clock."""
+    """Pictures of a world taken while it moves, inside a `with` block."""
 
     def __init__(self, rig: SimRobot, interval: float) -> None:
         """`interval`: s of robot clock between pictures."""
         self._rig, self._interval = rig, interval
         self.frames: list[tuple[float, Picture]] = []
-        self._tick = rig.world.tick
+        self._watching = rig.world.watched(self._look)
         self._renderer = mujoco.Renderer(rig.world.model, FILM_HEIGHT, FILM_WIDTH)
         self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
         self._camera.lookat[:], self._camera.distance = LOOK_AT, DISTANCE
@@ -111,15 +110,14 @@ class Film:
         self._option.geomgroup[3] = 0  # collision shapes
 
     def __enter__(self) -> Film:
-        self._rig.world.tick = self._watched_tick  # type: ignore[method-assign]
+        self._watching.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._rig.world.tick = self._tick  # type: ignore[method-assign]
+        self._watching.__exit__(None, None, None)
         self._renderer.close()
 
-    def _watched_tick(self) -> None:
-        self._tick()
+    def _look(self) -> None:
         world = self._rig.world
         if not self.frames or world.clock - self.frames[-1][0] >= self._interval - TICK_SECONDS / 2:
             self._renderer.update_scene(world.data, self._camera, self._option)
@@ -179,21 +177,21 @@ def view(rig: SimRobot, object_set: str, episode: int, grasp: str, seed: int) ->
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise RuntimeError("the viewer needs a display (DISPLAY is not set); without one, use --gif FILE")
     rig.world.reset(object_set, episode)
-    tick = rig.world.tick
     viewer = mujoco.viewer.launch_passive(rig.world.model, rig.world.data, show_left_ui=False, show_right_ui=False)
 
-    def shown_tick() -> None:
-        started = time.monotonic()
-        tick()
-        viewer.sync()
-        time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+    shown = time.monotonic()
 
-    rig.world.tick = shown_tick  # type: ignore[method-assign]
+    def show() -> None:
+        nonlocal shown
+        viewer.sync()
+        time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - shown)))
+        shown = time.monotonic()
+
     try:
-        outcome = _executed(rig, goals(rig, grasp, seed)[0], seed)
-        while viewer.is_running():
-            shown_tick()
+        with rig.world.watched(show):
+            outcome = _executed(rig, goals(rig, grasp, seed)[0], seed)
+            while viewer.is_running():
+                rig.world.tick()
     finally:
-        rig.world.tick = tick  # type: ignore[method-assign]
         viewer.close()
     return outcome

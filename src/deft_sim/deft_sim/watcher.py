@@ -59,18 +59,10 @@ class Watcher:
             above = chain[:chain.index(self._palm)]
             roots = [b for b in range(m.nbody) if m.body_parentid[b] == self._palm]
             return DIGITS[1 + roots.index(above[-1])] if above else "palm"
-        if any(m.body(b).id == self._palm for b in self._subtree(chain[-1])):
+        if m.body_rootid[body] == m.body_rootid[self._palm]:
             return "arm"
         names = [m.body(b).name for b in chain]
         return GRASPED if GRASPED in names else names[0]
-
-    def _subtree(self, root: int) -> list[int]:
-        parents = self._model.body_parentid
-        found = [root]
-        for b in range(root + 1, self._model.nbody):  # bodies are in depth-first order
-            if parents[b] in found:
-                found.append(b)
-        return found
 
     def look(self, data: mujoco.MjData) -> None:
         """Find out what touches what; what follows is about the data as they were then."""

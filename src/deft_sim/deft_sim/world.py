@@ -8,6 +8,8 @@ messages travel.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +65,7 @@ class SimWorld:
         self._settle_left = 0.0
         self._steps = 0
         self.history = History()
+        self._observers: list[Callable[[], None]] = []
         self.arm = TrajectoryController(robot.joint_names, np.array(robot.park))
         self.hand_controller = TrajectoryController(hand.joint_names, np.array(hand.open_pose))
         self._pending: list[tuple[TrajectoryController, JointTrajectory]] = []
@@ -93,7 +96,6 @@ class SimWorld:
         self.history = History([self._watcher.moment(self.data, self.clock)])
         self._force_before = 0.0
         self._steps += 1
-        self._steps_at_reset = self._steps
 
     def _find_things(self, task: str) -> dict[str, list[Any]]:
         """The task's objects by set. Raises ConfigError for a name that the scene does not have."""
@@ -194,12 +196,26 @@ class SimWorld:
     @property
     def picture_seed(self) -> int:
         """For the camera's noise: follows from the draw and from how long the world moved since."""
-        return int(np.random.SeedSequence([*self._draw, self._steps - self._steps_at_reset]).generate_state(1)[0])
+        return int(np.random.SeedSequence([*self._draw, len(self.history.moments) - 1]).generate_state(1)[0])
 
     # -- time -----------------------------------------------------------------------------------------
 
+    @contextmanager
+    def watched(self, observer: Callable[[], None]) -> Iterator[None]:
+        """Call `observer` after every tick inside a `with` block: for films, viewers and studies."""
+        self._observers.append(observer)
+        try:
+            yield
+        finally:
+            self._observers.remove(observer)
+
     def tick(self) -> None:
         """Advance the clock by 20 ms, or exactly to the start of the next trajectory when that is nearer."""
+        self._pass_time()
+        for observer in self._observers:
+            observer()
+
+    def _pass_time(self) -> None:
         if self.asleep:
             start = min(self.arm.start, self.hand_controller.start)
             if start > self.clock + TICK_SECONDS - 1e-9:
