@@ -39,8 +39,10 @@ def keep(topic):
 for kind, topic in ((Image, "/camera/camera/color/image_raw"), (Image, "/camera/camera/aligned_depth_to_color/image_raw"),
                     (CameraInfo, "/camera/camera/color/camera_info"), (JointState, "/joint_states"), (Clock, "/clock")):
     node.create_subscription(kind, topic, keep(topic), qos_profile_sensor_data)
+def complete():
+    return len(seen) == 5 and seen["/joint_states"]["count"] > 50
 end = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < end:
+while time.monotonic() < end and not complete():
     rclpy.spin_once(node, timeout_sec=0.1)
 print(json.dumps(seen))
 node.destroy_node(); rclpy.shutdown()
@@ -51,9 +53,9 @@ node.destroy_node(); rclpy.shutdown()
 def session(scripted, tmp_path_factory):
     """A finished session of four episodes, and what another process received of the topics meanwhile."""
     folder = tmp_path_factory.mktemp("sessions") / "four"
-    outside = subprocess.Popen([sys.executable, "-c", OUTSIDE, "20"], stdout=subprocess.PIPE, text=True, env=os.environ.copy())
+    outside = subprocess.Popen([sys.executable, "-c", OUTSIDE, "90"], stdout=subprocess.PIPE, text=True, env=os.environ.copy())
     status, result = scripted.result(scripted.send(folder))
-    return folder, status, result, json.loads(outside.communicate(timeout=60)[0])
+    return folder, status, result, json.loads(outside.communicate(timeout=120)[0])
 
 
 def test_four_episodes_to_the_end(session):
