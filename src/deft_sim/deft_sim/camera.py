@@ -44,6 +44,18 @@ class SimCamera:
         self._renderer.update_scene(data, "camera", self._option)
         return rgb, self.sensor(self._renderer.render(), noise_seed)
 
+    def truth(self, data: mujoco.MjData) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """What no sensor knows: depth (h, w) in m without errors, and the geom (h, w) seen at each pixel, -1 = none."""
+        self._renderer.enable_depth_rendering()
+        self._renderer.update_scene(data, "camera", self._option)
+        depth = self._renderer.render().copy()
+        self._renderer.disable_depth_rendering()
+        self._renderer.enable_segmentation_rendering()
+        self._renderer.update_scene(data, "camera", self._option)
+        ids, kinds = np.moveaxis(self._renderer.render(), -1, 0)
+        self._renderer.disable_segmentation_rendering()
+        return depth, np.where(kinds == int(mujoco.mjtObj.mjOBJ_GEOM), ids, -1).astype(np.int32)
+
     def sensor(self, depth: NDArray[np.float32], noise_seed: int) -> NDArray[np.uint16]:
         """What a stereo depth sensor would report of a perfect depth image (h, w) in metres."""
         rng = np.random.default_rng(noise_seed)
