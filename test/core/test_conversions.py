@@ -47,10 +47,27 @@ def test_intrinsics_round_trip_and_refusals():
     assert conv.intrinsics_from_msg(conv.intrinsics_to_msg(k, Header())) == k
     with pytest.raises(ValueError, match="calibrated"):
         conv.intrinsics_from_msg(CameraInfo(width=640, height=480))
-    distorted = conv.intrinsics_to_msg(k, Header())
-    distorted.d = [0.1, 0.0, 0.0, 0.0, 0.0]
-    with pytest.raises(ValueError, match="distortion"):
-        conv.intrinsics_from_msg(distorted)
+    for bad in ({"d": [0.1] * 7}, {"d": [float("nan")] * 5}, {"d": [0.1] * 5, "distortion_model": "fisheye62"}):
+        message = conv.intrinsics_to_msg(k, Header())
+        for field, value in bad.items():
+            setattr(message, field, value)
+        with pytest.raises(ValueError, match=r"distortion.*plumb_bob"):
+            conv.intrinsics_from_msg(message)
+
+
+@pytest.mark.parametrize(("model", "distortion"), [
+    ("plumb_bob", (-0.05, 0.06, 0.001, 0.0, -0.02)), ("equidistant", (0.1, 0.0, 0.0, 0.0)),
+    ("rational_polynomial", (0.1,) * 8)])
+def test_lens_distortion_comes_along(model, distortion):
+    k = Intrinsics(640, 480, 465.0, 466.0, 319.5, 239.5, distortion, model)
+    assert conv.intrinsics_from_msg(conv.intrinsics_to_msg(k, Header())) == k
+
+
+def test_clouds_are_read_as_points():
+    points = np.random.default_rng(0).random((5, 3)).astype(np.float32)
+    msg = conv.cloud_msg(points, Header(frame_id="base_link"))
+    assert msg.width * msg.height == 5 and [f.name for f in msg.fields] == ["x", "y", "z"] and msg.is_dense
+    assert np.array_equal(np.frombuffer(bytes(msg.data), "<f4").reshape(5, 3), points)
 
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))

@@ -50,7 +50,9 @@ def test_cem_codes_match():
     for name in ("BAD_GOAL", "SESSION_MISMATCH", "JOURNAL_FAILED", "PIPELINE_FAILED", "BUSY"):
         assert getattr(codes, name) == getattr(FineTune.Goal, name) == getattr(Evaluate.Goal, name) - 100
     assert codes.NO_RESIDUAL + 100 == Evaluate.Goal.NO_RESIDUAL
-    assert codes.CAMERA_STALE == Observe.Request.CAMERA_STALE
+    observe = Observe.Request
+    assert codes.CAMERA_PROBLEMS == (observe.CAMERA_STALE, observe.CAMERA_FROZEN, observe.CLOCK_JUMP)
+    assert codes.SCENE_PROBLEMS == (observe.NO_TABLE, observe.NO_OBJECT, observe.NO_DEPTH, observe.AMBIGUOUS)
 
 
 def test_quality_bits_and_success_values_match():

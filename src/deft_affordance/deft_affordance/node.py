@@ -48,7 +48,7 @@ class AffordanceNode(Node):
         seen = request.observation
         try:
             view = self._view(seen, request.text)
-            depth, intrinsics = conv.image_from_msg(seen.aligned_depth, "16UC1"), conv.intrinsics_from_msg(seen.camera_info)
+            depth, intrinsics = conv.depth_from_msg(seen.aligned_depth), conv.intrinsics_from_msg(seen.camera_info)
             if view.mask.shape != depth.shape:
                 raise ValueError(f"mask {view.mask.shape} and depth {depth.shape} differ in size")
         except ValueError as error:

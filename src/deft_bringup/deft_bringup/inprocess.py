@@ -11,7 +11,7 @@ from deft_affordance.heuristic import HeuristicPredictor
 from deft_affordance.predictor import ObjectView
 from deft_core.config import default_config_dir, find, load, parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
-from deft_core.projection import contact_point
+from deft_core.projection import contact_point, metres
 from deft_core.types import GraspParameters
 from deft_motion.executor import Execution, GraspExecutor
 from deft_motion.gate import RobotState, SafetyGate
@@ -19,8 +19,10 @@ from deft_motion.grasp_plan import GraspGoal, GraspPlanner
 from deft_motion.kinematics import ArmHandModel
 from deft_motion.paths import JointPath
 from deft_motion.planner import OmplPlanner
-from deft_perception.observation import Frame, Observation, observe
-from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig
+from deft_perception.look import LookConfig
+from deft_perception.nouns import NounMatcher
+from deft_perception.observation import Frame, Observation, Observer
+from deft_perception.tabletop import TabletopConfig, TabletopSegmenter
 from deft_retarget.axis_mapping import AxisRetargeter, grasp_rotation
 from deft_sim.camera import SimCamera
 from deft_sim.controller import JointTrajectory
@@ -74,19 +76,20 @@ class SimRobot:
         self.planner = GraspPlanner(robot, hand, model, self.gate)
         self.executor = GraspExecutor(robot, hand, model, OmplPlanner(model), self.planner, self.port)
         self.retargeter = AxisRetargeter(hand)
+        self.observer = Observer(robot, TabletopSegmenter(TabletopConfig()), NounMatcher(default_config_dir() / "perception"))
 
     def look(self) -> tuple[Observation, GraspParameters]:
         """Render, segment, predict, retarget: the observation and the prior xi."""
         camera = SimCamera(self.world.model, self.robot.camera, self.world.realism)
         rgb, depth = camera.render(self.world.data, self.world.picture_seed)
         camera.close()
-        frame, pose = Frame(rgb, depth, self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
-        seen = observe(frame, pose, self.robot.object_region, Prompt(), TabletopConfig(),
-                       parse(LookConfig, self.task.look, f"task '{self.task.name}', look"))
+        frame, pose = Frame(rgb, metres(depth), self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
+        look = parse(LookConfig, self.task.look, f"task '{self.task.name}', look")
+        seen = self.observer.observe(frame, look.prompt(), look)
         u, v, width, height = seen.roi
         view = ObjectView(rgb[v:v + height, u:u + width], seen.roi, seen.mask, pose, self.task.text)
         prior = HeuristicPredictor().predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
-        contact = contact_point(prior.pixels[0], seen.mask, depth, frame.intrinsics, pose)
+        contact = contact_point(prior.pixels[0], seen.mask, frame.depth, frame.intrinsics, pose)
         xi = GraspParameters(contact, grasp_rotation(prior.wrist_in_base).as_rotvec(), self.hand.joint_names,
                              self.retargeter.retarget(prior.mano_pose).joints, self.hand.name)
         return seen, xi

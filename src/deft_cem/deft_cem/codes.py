@@ -15,4 +15,6 @@ PIPELINE_FAILED = 604
 BUSY = 605
 NO_RESIDUAL = 606  # of Evaluate
 
-CAMERA_STALE = 101  # of Observe: the only failure that is waited for
+# Of Observe: what is waited for, and what a person at the table can mend by putting the object right or pointing at it.
+CAMERA_PROBLEMS = (101, 107, 108)
+SCENE_PROBLEMS = (102, 103, 104, 106)

@@ -15,7 +15,7 @@ from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 
 from deft_cem import codes
 from deft_cem.skills import Interrupted, Look, Outcome, Request
@@ -23,6 +23,7 @@ from deft_core.descriptions import CameraConfig, TaskConfig
 from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
+from deft_core.ros.images import AnyImage, colour_topic
 from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import GraspParameters
 
@@ -49,10 +50,10 @@ class GraphSkills:
         self._check = node.create_client(CheckGrasp, names.CHECK_GRASP, callback_group=group)
         self._execute = ActionClient(node, ExecuteGrasp, names.EXECUTE_GRASP, callback_group=group)
         self._park = ActionClient(node, Park, names.PARK, callback_group=group)
-        self._image: Image | None = None
+        self._image: AnyImage | None = None
         self._image_arrived = threading.Event()
-        self._subscription = node.create_subscription(Image, f"{camera.namespace}/color/image_raw", self._keep_image,
-                                                      qos.SENSOR, callback_group=MutuallyExclusiveCallbackGroup())
+        self._subscription = node.create_subscription(*colour_topic(camera), self._keep_image, qos.SENSOR,
+                                                      callback_group=MutuallyExclusiveCallbackGroup())
         self._node = node
         self.observation, self.affordance = ObjectObservation(), Affordance()
         self.image_after = CompressedImage()
@@ -65,7 +66,7 @@ class GraphSkills:
         for action in (self._execute, self._park):
             action.destroy()
 
-    def _keep_image(self, message: Image) -> None:
+    def _keep_image(self, message: AnyImage) -> None:
         self._image = message
         self._image_arrived.set()
 
@@ -89,7 +90,8 @@ class GraphSkills:
         return Look(seen, {"stamp": conv.stamp_nanoseconds(seen.header.stamp), "quality_flags": seen.quality_flags,
                            "roi": [seen.roi.x_offset, seen.roi.y_offset, seen.roi.width, seen.roi.height],
                            "box_centre": conv.xyz(seen.box_centre).tolist(), "extent": conv.xyz(seen.extent).tolist(),
-                           "table_height": seen.table_height, "depth_valid_fraction": float(seen.depth_valid_fraction)})
+                           "table_height": seen.table_height, "depth_valid_fraction": float(seen.depth_valid_fraction),
+                           "mask_score": float(seen.mask_score), "warnings": list(seen.warnings)})
 
     def predict(self, look: Look, task: str, seed: int) -> GraspParameters:
         """See Skills."""

@@ -23,8 +23,6 @@ from deft_core.types import Array, GraspParameters
 MAX_ATTEMPTS = 3      # of one episode that was aborted or voided
 POLL_SECONDS = 0.2    # between looks at the cancel flag while waiting
 CAMERA_RETRY_SECONDS = 0.5
-# Codes of Observe that a person at the table can mend by putting the object right.
-SCENE_PROBLEMS = range(102, 105)
 # Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
 STOPPED = 406
 INFEASIBLE = (401, 402, 403, 404, 405, 410)
@@ -128,10 +126,10 @@ class FineTuningLoop:
             try:
                 return self._skills.observe(self._session.spec.task)
             except DeftError as error:
-                if error.code == codes.CAMERA_STALE:
+                if error.code in codes.CAMERA_PROBLEMS:
                     self._tell("waiting_camera", error.message)
                     time.sleep(CAMERA_RETRY_SECONDS)
-                elif error.code in SCENE_PROBLEMS:
+                elif error.code in codes.SCENE_PROBLEMS:
                     self._ask_reset(episode, error.message)
                 else:
                     raise

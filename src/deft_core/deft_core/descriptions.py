@@ -74,6 +74,10 @@ class CameraConfig(Config):
     fy: Positive
     cx: float
     cy: float
+    transport: Literal["raw", "compressed"] = Field(default="raw", description="compressed: image_transport's compressed and "
+                                                    "compressedDepth topics, where the network is slow")
+    frozen_frames: int = Field(default=15, ge=0, description="as many equal depth images in a row mean that the camera "
+                               "hangs; 0 = never")
 
     def intrinsics(self) -> Intrinsics:
         return Intrinsics(self.width, self.height, self.fx, self.fy, self.cx, self.cy)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
+UNDISTORTION = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-10)  # iterations and change that end it
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,18 @@ class Pose:
         return np.asarray(points @ self.rotation.as_matrix().T + self.position)
 
 
+DISTORTION_COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+
+
 @dataclass(frozen=True)
 class Intrinsics:
-    """Pinhole intrinsics of an undistorted image; pixel centres lie on integer coordinates."""
+    """A camera's intrinsics; pixel centres lie on integer coordinates.
+
+    Attributes:
+        distortion: coefficients in OpenCV's order, () for an undistorted image.
+        model: a key of DISTORTION_COUNTS, as in sensor_msgs/CameraInfo. `plumb_bob` is the Brown-Conrady model
+            (k1, k2, p1, p2, k3), which realsense2_camera reports for all but fisheye cameras.
+    """
 
     width: int
     height: int
@@ -68,22 +79,39 @@ class Intrinsics:
     fy: float
     cx: float
     cy: float
+    distortion: tuple[float, ...] = ()
+    model: str = "plumb_bob"
 
     def matrix(self) -> Array:
         """The (3, 3) matrix K."""
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
+    def normalized(self, uv: Array) -> Array:
+        """Pixels (..., 2) -> (..., 2): where their rays meet the plane 1 m in front, undistorted."""
+        uv = np.asarray(uv, float)
+        if not self.distortion:
+            return np.stack([(uv[..., 0] - self.cx) / self.fx, (uv[..., 1] - self.cy) / self.fy], axis=-1)
+        pixels, k, d = uv.reshape(-1, 1, 2), self.matrix(), np.array(self.distortion)
+        if self.model == "equidistant":
+            return np.array(cv2.fisheye.undistortPoints(pixels, k, d), float).reshape(uv.shape)
+        return np.array(cv2.undistortPoints(pixels, k, d, criteria=UNDISTORTION), float).reshape(uv.shape)
+
     def deproject(self, uv: Array, depth: Array) -> Array:
         """Pixels (..., 2) with depth (...) in metres along the optical axis -> (..., 3) optical frame."""
-        uv, depth = np.asarray(uv, float), np.asarray(depth, float)
-        return np.stack([(uv[..., 0] - self.cx) / self.fx * depth,
-                         (uv[..., 1] - self.cy) / self.fy * depth, depth], axis=-1)
+        depth = np.asarray(depth, float)
+        return np.concatenate([self.normalized(uv) * depth[..., None], depth[..., None]], axis=-1)
 
     def project(self, points: Array) -> Array:
         """Points (..., 3) of the optical frame -> pixels (..., 2). Points behind the camera give NaN."""
         points = np.asarray(points, float)
         z = np.where(points[..., 2] > 0, points[..., 2], np.nan)
-        return np.stack([points[..., 0] / z * self.fx + self.cx, points[..., 1] / z * self.fy + self.cy], axis=-1)
+        flat = points[..., :2] / z[..., None]
+        if not self.distortion:
+            return flat * [self.fx, self.fy] + [self.cx, self.cy]
+        rays = np.concatenate([flat, np.ones_like(z)[..., None]], axis=-1).reshape(-1, 1, 3)
+        project = cv2.fisheye.projectPoints if self.model == "equidistant" else cv2.projectPoints
+        pixels, _ = project(rays, np.zeros(3), np.zeros(3), self.matrix(), np.array(self.distortion))
+        return np.array(pixels, float).reshape(flat.shape)
 
 
 @dataclass(frozen=True)

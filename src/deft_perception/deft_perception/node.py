@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from pathlib import Path
+
 import cv2
 import numpy as np
 from deft_msgs.msg import ObjectObservation
 from deft_msgs.srv import Observe
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PointStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import Image, RegionOfInterest
@@ -28,45 +34,125 @@ from deft_core.ros.node import (
 )
 from deft_core.ros.qos import LATCHED
 from deft_perception import codes
-from deft_perception.observation import Frame, Observation, observe
-from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig
+from deft_perception.backends import BACKENDS, MATCHERS, make_matcher, make_segmenter
+from deft_perception.camera_watch import CameraWatch
+from deft_perception.clicks import Clicks
+from deft_perception.clip import ClipConfig
+from deft_perception.debug_pictures import DebugPictures
+from deft_perception.look import LookConfig
+from deft_perception.nouns import NounMatcher
+from deft_perception.observation import Frame, Observation, Observer
+from deft_perception.sam import SamConfig
+from deft_perception.scene import Prompt
+from deft_perception.table import TableConfig
+from deft_perception.tabletop import TabletopConfig
 
-MAX_TIMEOUT = 60.0  # s
+MAX_TIMEOUT = 60.0        # s
+DIAGNOSTICS_PERIOD = 1.0  # s
+LATENCIES = 20            # looks that the median latency is taken over
 
 
 class PerceptionNode(Node):
-    """Service `deft/observe`; publishes the mask overlay for people on `deft/mask_overlay`."""
+    """Service `deft/observe`; listens to clicks; publishes the mask overlay for people and diagnostics."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("deft_perception", **kwargs)
         self._config_dir = declare_config_dir(self)
         self._robot = declare_robot(self, self._config_dir)
         self._timeout = declare(self, "image_timeout", 2.0, "s of wall time to wait for fresh images, unless asked otherwise")
-        self._tabletop = declare_fields(self, TabletopConfig, "tabletop.")
+        backend = declare(self, "backend", "tabletop", "segmentation: " + " or ".join(BACKENDS))
+        matcher = declare(self, "matcher", "nouns", "what finds things by name: " + " or ".join(MATCHERS))
+        pictures = declare(self, "debug_dir", "~/.deft/perception", "folder for pictures of looks that went wrong; "
+                                                                    "the last 50 stay")
+        tabletop, table = declare_fields(self, TabletopConfig, "tabletop."), declare_fields(self, TableConfig, "table.")
+        sam, clip = declare_fields(self, SamConfig, "sam."), declare_fields(self, ClipConfig, "clip.")
         refuse_unknown_parameters(self)
-        self._images = ImageSynchronizer(self, self._robot.camera, ReentrantCallbackGroup())
+        camera = self._robot.camera
+        self._segmenter = make_segmenter(backend, tabletop, sam, (camera.height, camera.width))
+        self._matcher = make_matcher(matcher, self._config_dir, clip)
+        self._observer = Observer(self._robot, self._segmenter, self._matcher, table)
+        self._pictures = DebugPictures(Path(pictures).expanduser())
+        self._watch, self._clicks = CameraWatch(camera.frozen_frames), Clicks(self._robot)
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._last_problem = ""
+        self._images = ImageSynchronizer(self, camera, ReentrantCallbackGroup(),
+                                         on_set=lambda images: self._watch.seen(images.stamp, images.depth.data))
         self._overlay = self.create_publisher(Image, names.MASK_OVERLAY, LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        quick = MutuallyExclusiveCallbackGroup()
+        self.create_subscription(PointStamped, "/clicked_point", self._clicked, 10, callback_group=quick)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, callback_group=quick)
         self.create_service(Observe, names.OBSERVE, self._observe, callback_group=MutuallyExclusiveCallbackGroup())
+
+    # -- observing ------------------------------------------------------------------------------------
 
     def _observe(self, request: Observe.Request, response: Observe.Response) -> Observe.Response:
         with answering(self, response, codes.BAD_INPUT):
-            prompt, look = self._prompt(request), self._look(request.task)
-            images = self._fresh(request)
-            frame = self._frame(images)
-            seen = observe(frame, self._robot.camera.optical_in_base.pose(), self._robot.object_region, prompt,
-                           self._tabletop, look)
-            response.observation = self._message(request.task, images, frame, seen)
-            self._overlay.publish(self._drawn(frame, seen, images.rgb.header))
+            look, text = self._task(request.task)
+            prompt = self._prompt(request, look, text)
+            response.observation = self._seen(request, prompt, look)
         return response
 
-    def _look(self, task: str) -> LookConfig:
-        """Which part of the object a task is about; without a task, all of it."""
-        if not task:
-            return LookConfig()
+    def _seen(self, request: Observe.Request, prompt: Prompt, look: LookConfig) -> ObjectObservation:
+        """Wait for images, look, and keep a picture where something is wrong."""
+        images, frame = None, None
         try:
-            return parse(LookConfig, load_task(self._config_dir, task).look, f"task '{task}', look")
+            images = self._fresh(request)
+            self._watch.check()
+            frame = self._frame(images)
+            started = time.perf_counter()
+            seen = self._looked(frame, prompt, look)
+            self._latencies.append(time.perf_counter() - started)
+        except DeftError as error:
+            self._last_problem = f"{error.code}: {error.message}"
+            frame = frame or self._last_frame()
+            path = self._pictures.save(f"refused {error.code}", error.message, frame.rgb if frame else None,
+                                       frame.depth if frame else None)
+            raise DeftError(error.code, error.message + (f" (picture: {path})" if path else "")) from None
+        if not request.prompt_point and not request.prompt_box.width:
+            self._clicks.used()
+        self._last_problem = "; ".join(seen.warnings)
+        picture = self._pictures.save(f"quality {seen.quality}", self._last_problem, frame.rgb, frame.depth,
+                                      seen.mask) if seen.quality else None
+        self._overlay.publish(self._drawn(frame, seen, images.rgb.header))
+        return self._message(request.task, images, frame, seen, picture)
+
+    def _looked(self, frame: Frame, prompt: Prompt, look: LookConfig) -> Observation:
+        try:
+            return self._observer.observe(frame, prompt, look)
+        except (RuntimeError, MemoryError) as error:  # what torch raises, out of memory for one
+            raise DeftError(codes.BACKEND_FAILED, f"the segmentation backend '{self._segmenter.name}' failed: {error}; use a "
+                            "smaller model, the CPU, or backend tabletop") from error
+
+    def _task(self, task: str) -> tuple[LookConfig, str]:
+        """What a task's look says, and its text; without a task, all of whatever stands there."""
+        if not task:
+            return LookConfig(), ""
+        try:
+            description = load_task(self._config_dir, task)
+            return parse(LookConfig, description.look, f"task '{task}', look"), description.text
         except ConfigError as error:
             raise DeftError(codes.BAD_INPUT, str(error)) from None
+
+    def _prompt(self, request: Observe.Request, look: LookConfig, text: str) -> Prompt:
+        """The first that is given of: the request's pixel or box, a click, the request's noun, the task's, its text's."""
+        point, box = request.prompt_point, request.prompt_box
+        if len(point) not in (0, 2):
+            raise DeftError(codes.BAD_INPUT, f"prompt_point has {len(point)} numbers, needs u and v (or none)")
+        if len(point) and not np.isfinite(point).all():
+            raise DeftError(codes.BAD_INPUT, "prompt_point is not finite")
+        if len(point):
+            return Prompt(point=(float(point[0]), float(point[1])))
+        if box.width:
+            corners = (box.x_offset, box.y_offset, box.x_offset + box.width, box.y_offset + box.height)
+            return Prompt(box=tuple(map(float, corners)))
+        if (click := self._clicks.pixel()) is not None:
+            return Prompt(point=click)
+        if request.prompt_text:
+            return Prompt(noun=request.prompt_text)
+        if look.prompt() != Prompt():
+            return look.prompt()
+        return Prompt(noun=self._matcher.noun_in(text) if isinstance(self._matcher, NounMatcher) else text)
 
     def _fresh(self, request: Observe.Request) -> ImageSet:
         timeout = request.timeout or self._timeout
@@ -84,35 +170,65 @@ class PerceptionNode(Node):
     @staticmethod
     def _frame(images: ImageSet) -> Frame:
         try:
-            return Frame(conv.image_from_msg(images.rgb, "rgb8"), conv.image_from_msg(images.depth, "16UC1"),
+            return Frame(conv.image_from_msg(images.rgb, "rgb8"), conv.depth_from_msg(images.depth),
                          conv.intrinsics_from_msg(images.info))
         except ValueError as error:
             raise DeftError(codes.BAD_INPUT, str(error)) from None
 
-    @staticmethod
-    def _prompt(request: Observe.Request) -> Prompt:
-        point, box = request.prompt_point, request.prompt_box
-        if len(point) not in (0, 2):
-            raise DeftError(codes.BAD_INPUT, f"prompt_point has {len(point)} numbers, needs u and v (or none)")
-        if len(point) and not np.isfinite(point).all():
-            raise DeftError(codes.BAD_INPUT, "prompt_point is not finite")
-        corners = (box.x_offset, box.y_offset, box.x_offset + box.width, box.y_offset + box.height)
-        return Prompt(point=(float(point[0]), float(point[1])) if len(point) else None,
-                      box=tuple(map(float, corners)) if box.width else None)
+    def _last_frame(self) -> Frame | None:
+        """The last images that came, for a picture of why others do not come."""
+        latest = self._images.latest()
+        try:
+            return self._frame(latest) if latest else None
+        except DeftError:
+            return None
 
-    def _message(self, task: str, images: ImageSet, frame: Frame, seen: Observation) -> ObjectObservation:
+    # -- clicks and diagnostics -------------------------------------------------------------------------
+
+    def _clicked(self, message: PointStamped) -> None:
+        try:
+            latest = self._images.latest()
+            intrinsics = conv.intrinsics_from_msg(latest.info) if latest else self._robot.camera.intrinsics()
+            u, v = self._clicks.add(conv.xyz(message.point), message.header.frame_id, intrinsics)
+            self.get_logger().info(f"click at pixel ({u:.0f}, {v:.0f}): the next look takes what stands there")
+        except (DeftError, ValueError) as error:
+            self.get_logger().warning(str(error))
+
+    def _diagnose(self) -> None:
+        silent = self._images.silence()
+        late = silent > self._timeout
+        values = {"backend": self._segmenter.name, "matcher": self._matcher.name,
+                  "seconds since the last images": f"{silent:.2f}", "looks": str(len(self._latencies)),
+                  "last problem": self._last_problem}
+        if self._latencies:
+            values["last segmentation, ms"] = f"{self._latencies[-1] * 1e3:.1f}"
+            values["median segmentation, ms"] = f"{float(np.median(self._latencies)) * 1e3:.1f}"
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.STALE if late else DiagnosticStatus.WARN if self._last_problem else DiagnosticStatus.OK,
+            name="deft_perception", hardware_id=self._robot.camera.namespace,
+            message="no images" if late else self._last_problem or "looking",
+            values=[KeyValue(key=key, value=value) for key, value in values.items()])
+        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()), status=[status]))
+
+    # -- messages -----------------------------------------------------------------------------------------
+
+    def _message(self, task: str, images: ImageSet, frame: Frame, seen: Observation, picture: Path | None) -> ObjectObservation:
         header = Header(stamp=images.rgb.header.stamp, frame_id=self._robot.camera.frame)
+        base = Header(stamp=header.stamp, frame_id=self._robot.base_frame)
         u, v, width, height = seen.roi
+        depth = np.where(np.isfinite(frame.depth), np.clip(np.round(frame.depth * 1000), 0, 65535), 0).astype(np.uint16)
         return ObjectObservation(
             header=header, task=task, base_frame=self._robot.base_frame,
             rgb_crop=conv.image_to_msg(np.ascontiguousarray(frame.rgb[v:v + height, u:u + width]), "rgb8", header),
             mask=conv.image_to_msg((seen.mask * 255).astype(np.uint8), "mono8", header),
             roi=RegionOfInterest(x_offset=u, y_offset=v, width=width, height=height),
-            aligned_depth=images.depth, camera_info=images.info, picture=conv.jpeg_msg(frame.rgb, header),
+            aligned_depth=conv.image_to_msg(depth, "16UC1", header), camera_info=images.info,
+            picture=conv.jpeg_msg(frame.rgb, header),
             camera_pose=conv.pose_msg(self._robot.camera.optical_in_base.pose()),
             centroid=conv.point_msg(seen.centroid), extent=conv.vector_msg(seen.extent),
-            box_centre=conv.point_msg(seen.box_centre), table_height=seen.table_height, mask_score=float(seen.mask_score),
-            depth_valid_fraction=seen.depth_valid_fraction, quality_flags=seen.quality)
+            box_centre=conv.point_msg(seen.box_centre), cloud=conv.cloud_msg(seen.cloud, base), table_height=seen.table_height,
+            mask_score=float(seen.mask_score), depth_valid_fraction=seen.depth_valid_fraction, quality_flags=seen.quality,
+            warnings=list(seen.warnings), debug_picture=str(picture or ""))
 
     @staticmethod
     def _drawn(frame: Frame, seen: Observation, header: Header) -> Image:

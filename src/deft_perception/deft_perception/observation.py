@@ -7,31 +7,49 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deft_core.descriptions import BoxConfig
+from deft_core.descriptions import RobotConfig
 from deft_core.errors import DeftError
-from deft_core.types import Array, Intrinsics, Pose
+from deft_core.projection import CameraView
+from deft_core.types import Array, Intrinsics
 from deft_perception import codes
-from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig, cloud, segment
+from deft_perception.choice import find
+from deft_perception.look import LookConfig, part
+from deft_perception.scene import Mask, Matcher, Prompt, Segmenter, TableScene
+from deft_perception.table import TableConfig
 
 LOW_DEPTH, MASK_AT_BORDER, SEVERAL_OBJECTS, TABLE_UNCERTAIN = 1, 2, 4, 8  # quality bits, as in ObjectObservation
-CROP_MARGIN = 8  # pixels
+CROP_MARGIN = 8         # pixels
+LITTLE_DEPTH = 0.5      # share of mask pixels with depth, less is flagged
+NO_DEPTH_SHARE = 0.1    # less is refused
+UNCERTAIN_TABLE = 0.4   # share of the region's points on the table's plane, less is flagged
+CLOUD_POINTS = 4096     # the object's cloud is thinned to this
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Colour (h, w, 3) rgb8, depth (h, w) uint16 millimetres aligned to it, and their intrinsics."""
+    """Colour (h, w, 3) rgb8, depth (h, w) float32 m aligned to it with NaN for none, and their intrinsics."""
 
     rgb: NDArray[np.uint8]
-    depth: NDArray[np.uint16]
+    depth: NDArray[np.float32]
     intrinsics: Intrinsics
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What later steps know of the object; 3-D values in the base frame, metres."""
+    """What later steps know of the object; 3-D values in the base frame, metres.
 
-    mask: NDArray[np.bool_]
-    roi: tuple[int, int, int, int]  # u, v, width, height
+    Attributes:
+        mask: (h, w).
+        roi: u, v, width, height of the mask with a margin.
+        cloud: (n, 3) visible points of the object, at most CLOUD_POINTS.
+        centroid, box_centre, extent: of the visible points; the box lies along the base frame's axes.
+        quality: bits.
+        warnings: for each bit a sentence that says what to do.
+    """
+
+    mask: Mask
+    roi: tuple[int, int, int, int]
+    cloud: NDArray[np.float32]
     centroid: Array
     box_centre: Array
     extent: Array
@@ -39,46 +57,91 @@ class Observation:
     mask_score: float
     depth_valid_fraction: float
     quality: int
+    warnings: tuple[str, ...]
 
 
-def observe(frame: Frame, camera: Pose, region: BoxConfig, prompt: Prompt, config: TabletopConfig,
-            look: LookConfig | None = None) -> Observation:
-    """Segment the object and measure it.
+class Observer:
+    """Looks at the table with one camera and one backend.
 
     Args:
-        camera: colour optical frame in the base frame.
-        region: only what stands inside its x and y range counts, base frame.
-        look: which part of the object the task is about; None for all of it.
-
-    Raises:
-        DeftError: NO_TABLE, NO_OBJECT, NO_DEPTH or BAD_INPUT.
+        matcher: tells things apart by name; None where nobody asks by name.
     """
-    shape = (frame.intrinsics.height, frame.intrinsics.width)
-    if frame.rgb.shape[:2] != shape or frame.depth.shape != shape:
-        raise DeftError(codes.BAD_INPUT, f"colour {frame.rgb.shape[:2]}, depth {frame.depth.shape} and camera_info "
-                        f"{shape} differ in size; enable align_depth on the camera")
-    points = cloud(frame.depth, frame.intrinsics, camera)
-    low, high = np.array(region.lower[:2]), np.array(region.upper[:2])
-    inside = np.asarray(((points[..., :2] > low) & (points[..., :2] < high)).all(axis=-1))
-    found = segment(points, inside, prompt, config, look)
-    valid = found.mask & (frame.depth > 0)
-    fraction = float(valid.sum() / found.mask.sum())
-    if fraction < 0.05:
-        raise DeftError(codes.NO_DEPTH, f"only {fraction:.0%} of the object's pixels carry depth")
-    visible = points[valid]
-    low3, high3 = np.percentile(visible, [1, 99], axis=0)
-    centroid = np.median(visible, axis=0)
-    rows, columns = np.nonzero(found.mask)
-    at_border = (rows.min() == 0 or columns.min() == 0 or rows.max() == shape[0] - 1
-                 or columns.max() == shape[1] - 1)
-    quality = (LOW_DEPTH * (fraction < 0.5) | MASK_AT_BORDER * bool(at_border)
-               | SEVERAL_OBJECTS * (found.candidates > 1 and prompt == Prompt())
-               | TABLE_UNCERTAIN * (found.table.share < 0.4))
-    return Observation(found.mask, _roi(rows, columns, shape), centroid, (low3 + high3) / 2, high3 - low3,
-                       found.table.height_at(centroid[0], centroid[1]), found.score, fraction, int(quality))
+
+    def __init__(self, robot: RobotConfig, segmenter: Segmenter, matcher: Matcher | None = None,
+                 table: TableConfig | None = None) -> None:
+        self._robot, self._segmenter, self._matcher = robot, segmenter, matcher
+        self._table = table or TableConfig()
+        self._view: CameraView | None = None
+
+    def scene(self, frame: Frame) -> TableScene:
+        """The picture in the base frame. Raises DeftError BAD_INPUT for images that do not fit together."""
+        shape = (frame.intrinsics.height, frame.intrinsics.width)
+        if frame.rgb.shape[:2] != shape or frame.depth.shape != shape:
+            raise DeftError(codes.BAD_INPUT, f"colour {frame.rgb.shape[:2]}, depth {frame.depth.shape} and camera_info "
+                            f"{shape} differ in size; enable align_depth on the camera")
+        if self._view is None or self._view.intrinsics != frame.intrinsics:
+            self._view = CameraView(frame.intrinsics, self._robot.camera.optical_in_base.pose())
+        return TableScene(frame.rgb, frame.depth, self._view, self._robot.object_region, self._robot.table_height, self._table)
+
+    def observe(self, frame: Frame, prompt: Prompt, look: LookConfig) -> Observation:
+        """Segment the object and measure it.
+
+        Args:
+            prompt: which thing is meant.
+            look: which part of it the task is about.
+
+        Raises:
+            DeftError: NO_TABLE, NO_OBJECT, AMBIGUOUS, NO_DEPTH or BAD_INPUT.
+        """
+        scene = self.scene(frame)
+        found = find(scene, prompt, self._segmenter, self._matcher, look.heights)
+        mask = part(scene, found.mask, look)
+        rows, columns = np.nonzero(mask)
+        visible, fraction = _visible(scene, rows, columns)
+        low, high = np.percentile(visible, [1, 99], axis=0)
+        centroid = np.median(visible, axis=0).astype(float)
+        by_size = found.candidates > 1 and prompt == Prompt()
+        flags = _flags(scene, rows, columns, fraction, by_size)
+        return Observation(mask, _roi(rows, columns, mask.shape), visible[::max(1, -(-len(visible) // CLOUD_POINTS))], centroid,
+                           (low + high) / 2, high - low, scene.table.height_at(centroid[0], centroid[1]), found.score, fraction,
+                           sum(flags), tuple(flags.values()))
 
 
-def _roi(rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+def _visible(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:
+    """Points (n, 3) of mask pixels with depth, and the share of pixels that have it. Raises DeftError."""
+    depth = scene.depth[rows, columns]
+    known = np.isfinite(depth)
+    fraction = float(known.mean()) if len(known) else 0.0
+    if not fraction:
+        raise DeftError(codes.NO_OBJECT, "the object's mask is empty; point at the object, or correct look in the task's YAML")
+    if fraction < NO_DEPTH_SHARE:
+        raise DeftError(codes.NO_DEPTH, f"only {fraction:.0%} of the object's pixels carry depth (needed "
+                        f"{NO_DEPTH_SHARE:.0%}); shiny and transparent things give none: put a sticker on it, dim the light, "
+                        "or move the camera")
+    rays = scene.view.directions[:, rows[known], columns[known]]
+    return (rays * depth[known] + scene.view.camera.position[:, None].astype(np.float32)).T, fraction
+
+
+def _flags(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp], fraction: float,
+           by_size: bool) -> dict[int, str]:
+    """What makes an observation poor: a sentence for each quality bit."""
+    height, width = scene.depth.shape
+    sides = [side for side, cut in (("top", rows.min() == 0), ("bottom", rows.max() == height - 1),
+                                    ("left", columns.min() == 0), ("right", columns.max() == width - 1)) if cut]
+    sentences = {
+        LOW_DEPTH: f"only {fraction:.0%} of the object's pixels carry depth, its box may be too small; dim the light, or move "
+                   "the camera",
+        MASK_AT_BORDER: f"the object is cut off at the {' and '.join(sides)} of the picture; move it or the camera",
+        SEVERAL_OBJECTS: "several things stand on the table and the largest was taken; name one (look.noun in the task's YAML) "
+                         "or click it",
+        TABLE_UNCERTAIN: f"only {scene.table.share:.0%} of what is seen of the object region lies on the table; clear it, or "
+                         "correct object_region in the robot's YAML"}
+    poor = {LOW_DEPTH: fraction < LITTLE_DEPTH, MASK_AT_BORDER: bool(sides), SEVERAL_OBJECTS: by_size,
+            TABLE_UNCERTAIN: scene.table.share < UNCERTAIN_TABLE}
+    return {bit: sentence for bit, sentence in sentences.items() if poor[bit]}
+
+
+def _roi(rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Bounding box of the mask with a margin, inside the image: u, v, width, height."""
     u0, v0 = max(int(columns.min()) - CROP_MARGIN, 0), max(int(rows.min()) - CROP_MARGIN, 0)
     u1, v1 = min(int(columns.max()) + 1 + CROP_MARGIN, shape[1]), min(int(rows.max()) + 1 + CROP_MARGIN, shape[0])

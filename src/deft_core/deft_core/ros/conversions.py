@@ -1,4 +1,4 @@
-"""Between messages and value types. Images are numpy views of the message; no cv_bridge needed."""
+"""Between messages and value types."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from geometry_msgs.msg import Point, Quaternion, Vector3
 from geometry_msgs.msg import Pose as PoseMsg
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from deft_core.types import Array, GraspParameters, Intrinsics, Pose
+from deft_core.projection import metres
+from deft_core.ros import bridge
+from deft_core.types import DISTORTION_COUNTS, Array, GraspParameters, Intrinsics, Pose
 
-ENCODINGS: dict[str, tuple[Any, int]] = {
-    "rgb8": (np.uint8, 3), "mono8": (np.uint8, 1), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1)}
+ENCODINGS = bridge.ENCODINGS
+COLOUR_CHANGES = {("bgr8", "rgb8"): cv2.COLOR_BGR2RGB, ("rgba8", "rgb8"): cv2.COLOR_RGBA2RGB,
+                  ("bgra8", "rgb8"): cv2.COLOR_BGRA2RGB, ("mono8", "rgb8"): cv2.COLOR_GRAY2RGB}
 
 
 def image_to_msg(image: NDArray[Any], encoding: str, header: Header) -> Image:
@@ -36,22 +39,30 @@ def image_to_msg(image: NDArray[Any], encoding: str, header: Header) -> Image:
                  step=image.shape[1] * channels * np.dtype(dtype).itemsize, data=data)
 
 
-def image_from_msg(msg: Image, encoding: str) -> NDArray[Any]:
-    """sensor_msgs/Image as a (h, w[, 3]) array.
+def image_from_msg(msg: Image | CompressedImage, encoding: str) -> NDArray[Any]:
+    """An image message as an array (h, w[, 3]) of the encoding asked for; colours are reordered where they must be.
 
     Raises:
-        ValueError: another encoding than asked for, or sizes that do not fit together.
+        ValueError: the message cannot be turned into that encoding, or its sizes do not fit together.
     """
-    dtype, channels = ENCODINGS[encoding]
-    if msg.encoding != encoding:
-        raise ValueError(f"image encoding is '{msg.encoding}', needed '{encoding}'")
-    itemsize = np.dtype(dtype).itemsize
-    row = msg.width * channels * itemsize
-    if msg.step < row or len(msg.data) < msg.step * msg.height or not msg.width or not msg.height:
-        raise ValueError(f"image of {msg.width}x{msg.height}, step {msg.step} carries {len(msg.data)} bytes")
-    rows = np.frombuffer(msg.data, np.uint8)[:msg.step * msg.height].reshape(msg.height, msg.step)[:, :row]
-    pixels = np.ascontiguousarray(rows).view(np.dtype(dtype).newbyteorder(">" if msg.is_bigendian else "<"))
-    return pixels.astype(dtype, copy=False).reshape((msg.height, msg.width, channels)[:3 if channels > 1 else 2])
+    image, found = bridge.decoded(msg)
+    if found == encoding or {found, encoding} == {"16UC1", "mono16"}:
+        return image
+    if (found, encoding) not in COLOUR_CHANGES:
+        raise ValueError(f"image encoding is '{found}', needed '{encoding}'")
+    return cv2.cvtColor(image, COLOUR_CHANGES[found, encoding])
+
+
+def depth_from_msg(msg: Image | CompressedImage) -> NDArray[np.float32]:
+    """A depth image (h, w) in m, NaN for none, from 16UC1 (mm), 32FC1 (m) or compressedDepth.
+
+    Raises:
+        ValueError: another encoding, or sizes that do not fit together.
+    """
+    image, found = bridge.decoded(msg)
+    if found not in ("16UC1", "mono16", "32FC1"):
+        raise ValueError(f"depth encoding is '{found}', needed 16UC1 or 32FC1; is the camera's colorizer on?")
+    return metres(image)
 
 
 def jpeg_msg(rgb: NDArray[np.uint8], header: Header) -> CompressedImage:
@@ -63,7 +74,7 @@ def jpeg_msg(rgb: NDArray[np.uint8], header: Header) -> CompressedImage:
 
 
 def intrinsics_to_msg(k: Intrinsics, header: Header) -> CameraInfo:
-    return CameraInfo(header=header, width=k.width, height=k.height, distortion_model="plumb_bob", d=[0.0] * 5,
+    return CameraInfo(header=header, width=k.width, height=k.height, distortion_model=k.model, d=k.distortion or [0.0] * 5,
                       k=[k.fx, 0.0, k.cx, 0.0, k.fy, k.cy, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
                       p=[k.fx, 0.0, k.cx, 0.0, 0.0, k.fy, k.cy, 0.0, 0.0, 0.0, 1.0, 0.0])
 
@@ -74,10 +85,24 @@ def intrinsics_from_msg(msg: CameraInfo) -> Intrinsics:
     if not np.isfinite([fx, fy, cx, cy]).all() or fx <= 0 or fy <= 0 or not msg.width or not msg.height:
         raise ValueError(f"camera_info has unusable intrinsics fx={fx} fy={fy} size={msg.width}x{msg.height}; "
                          "is the camera calibrated?")
-    if np.any(np.abs(np.asarray(msg.d)) > 1e-9):
-        raise ValueError("camera_info carries lens distortion, which this version does not undo; "
-                         "use rectified images (RealSense aligned depth and colour report none)")
-    return Intrinsics(msg.width, msg.height, fx, fy, cx, cy)
+    distortion = tuple(float(d) for d in msg.d)
+    if not any(abs(d) > 1e-9 for d in distortion):  # also NaN
+        distortion = distortion if any(d != d for d in distortion) else ()
+    if distortion and (msg.distortion_model not in DISTORTION_COUNTS
+                       or len(distortion) not in DISTORTION_COUNTS[msg.distortion_model] or not np.isfinite(distortion).all()):
+        known = ", ".join(f"{name} ({' or '.join(map(str, n))})" for name, n in DISTORTION_COUNTS.items())
+        raise ValueError(f"camera_info has distortion model '{msg.distortion_model}' with coefficients {list(distortion)}; "
+                         f"known are {known}")
+    return Intrinsics(msg.width, msg.height, fx, fy, cx, cy, distortion, msg.distortion_model if distortion else "plumb_bob")
+
+
+def cloud_msg(points: NDArray[np.float32], header: Header) -> PointCloud2:
+    """Points (n, 3), m, in the header's frame."""
+    fields = [PointField(name=name, offset=4 * k, datatype=PointField.FLOAT32, count=1) for k, name in enumerate("xyz")]
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(points, "<f4").tobytes())
+    return PointCloud2(header=header, height=1, width=len(points), fields=fields, is_bigendian=False, point_step=12,
+                       row_step=12 * len(points), data=data, is_dense=bool(np.isfinite(points).all()))
 
 
 def point_msg(p: Array) -> Point:

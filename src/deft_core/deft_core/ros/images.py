@@ -5,17 +5,31 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from deft_core.descriptions import CameraConfig
 from deft_core.ros.conversions import stamp_nanoseconds
 from deft_core.ros.qos import SENSOR
 
 KEEP = 5  # stamps waited for their partners
+AnyImage = Image | CompressedImage
+
+
+def colour_topic(camera: CameraConfig) -> tuple[type, str]:
+    """Message and topic of the colour image."""
+    raw = f"{camera.namespace}/color/image_raw"
+    return (Image, raw) if camera.transport == "raw" else (CompressedImage, f"{raw}/compressed")
+
+
+def depth_topic(camera: CameraConfig) -> tuple[type, str]:
+    """Message and topic of the depth image that is aligned to colour."""
+    raw = f"{camera.namespace}/aligned_depth_to_color/image_raw"
+    return (Image, raw) if camera.transport == "raw" else (CompressedImage, f"{raw}/compressedDepth")
 
 
 @dataclass(frozen=True)
@@ -23,26 +37,31 @@ class ImageSet:
     """Messages with one stamp (ns), and when the last of them arrived (s, monotonic clock)."""
 
     stamp: int
-    rgb: Image
-    depth: Image
+    rgb: AnyImage
+    depth: AnyImage
     info: CameraInfo
     received: float
 
 
 class ImageSynchronizer:
-    """Joins the three topics by exactly equal stamps, as realsense2_camera gives them with enable_sync."""
+    """Joins the three topics by exactly equal stamps, as realsense2_camera gives them with enable_sync.
 
-    def __init__(self, node: Node, camera: CameraConfig, group: CallbackGroup) -> None:
+    Args:
+        on_set: told of every complete set, in the subscriptions' threads.
+    """
+
+    def __init__(self, node: Node, camera: CameraConfig, group: CallbackGroup,
+                 on_set: Callable[[ImageSet], None] = lambda _: None) -> None:
+        self._on_set = on_set
         self._condition = threading.Condition()
-        self._partial: OrderedDict[int, dict[str, Image | CameraInfo]] = OrderedDict()
+        self._partial: OrderedDict[int, dict[str, AnyImage | CameraInfo]] = OrderedDict()
         self._latest: ImageSet | None = None
-        self.topics = {"rgb": (Image, f"{camera.namespace}/color/image_raw"),
-                       "depth": (Image, f"{camera.namespace}/aligned_depth_to_color/image_raw"),
+        self.topics = {"rgb": colour_topic(camera), "depth": depth_topic(camera),
                        "info": (CameraInfo, f"{camera.namespace}/color/camera_info")}
         for kind, (message, topic) in self.topics.items():
             node.create_subscription(message, topic, lambda m, k=kind: self._add(k, m), SENSOR, callback_group=group)
 
-    def _add(self, kind: str, message: Image | CameraInfo) -> None:
+    def _add(self, kind: str, message: AnyImage | CameraInfo) -> None:
         stamp = stamp_nanoseconds(message.header.stamp)
         with self._condition:
             parts = self._partial.setdefault(stamp, {})
@@ -50,6 +69,7 @@ class ImageSynchronizer:
             if len(parts) == len(self.topics):
                 del self._partial[stamp]
                 self._latest = ImageSet(stamp, parts["rgb"], parts["depth"], parts["info"], time.monotonic())
+                self._on_set(self._latest)
                 self._condition.notify_all()
             while len(self._partial) > KEEP:
                 self._partial.popitem(last=False)
@@ -69,6 +89,11 @@ class ImageSynchronizer:
 
         with self._condition:
             return self._latest if self._condition.wait_for(good, timeout) else None
+
+    def latest(self) -> ImageSet | None:
+        """The last complete set, however old."""
+        with self._condition:
+            return self._latest
 
     def silence(self) -> float:
         """s since the last complete set, infinity before the first."""

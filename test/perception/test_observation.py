@@ -1,4 +1,4 @@
-"""Table, clusters, prompts: on synthetic clouds with noise, holes and clutter."""
+"""Table, things, prompts, parts: on synthetic depth images with noise, holes and clutter."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import pytest
 
 from deft_core.config import parse
 from deft_core.errors import ConfigError, DeftError
+from deft_core.projection import CameraView, metres
 from deft_core.types import Intrinsics
 from deft_perception import codes
-from deft_perception.observation import MASK_AT_BORDER, SEVERAL_OBJECTS, Frame, observe
-from deft_perception.segmentation import LookConfig, Prompt, TabletopConfig, cloud, fit_table
+from deft_perception.look import LookConfig
+from deft_perception.observation import LOW_DEPTH, MASK_AT_BORDER, SEVERAL_OBJECTS, Frame, Observer
+from deft_perception.scene import Prompt
+from deft_perception.table import TableConfig, fit_table
+from deft_perception.tabletop import TabletopConfig, TabletopSegmenter
 
 K = Intrinsics(320, 240, 230.0, 230.0, 159.5, 119.5)
-CONFIG = TabletopConfig()
+BLACK = np.zeros((K.height, K.width, 3), np.uint8)
 
 
 def ray_cast(robot, boxes, table=0.0, noise=0.0, seed=0):
@@ -34,9 +38,13 @@ def ray_cast(robot, boxes, table=0.0, noise=0.0, seed=0):
     return np.round(metres * 1000).astype(np.uint16), camera
 
 
-def look(robot, boxes, prompt=Prompt(), **kwargs):  # noqa: B008  (a frozen value)
-    depth, camera = ray_cast(robot, boxes, **kwargs)
-    return observe(Frame(np.zeros((240, 320, 3), np.uint8), depth, K), camera, robot.object_region, prompt, CONFIG)
+def observe(robot, depth, prompt=Prompt(), config=LookConfig(), rgb=BLACK, k=K):  # noqa: B008  (frozen values)
+    frame = Frame(rgb, metres(depth), k)
+    return Observer(robot, TabletopSegmenter(TabletopConfig())).observe(frame, prompt, config)
+
+
+def look(robot, boxes, prompt=Prompt(), config=LookConfig(), **kwargs):  # noqa: B008
+    return observe(robot, ray_cast(robot, boxes, **kwargs)[0], prompt, config)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.002])
@@ -53,8 +61,8 @@ def test_plane_survives_clutter_and_holes(robot):
     boxes = [(x, y, 0.03, 0.1) for x in (0.4, 0.55, 0.7) for y in (-0.25, 0.0, 0.25)]
     depth, camera = ray_cast(robot, boxes, noise=0.002)
     depth[np.random.default_rng(1).random(depth.shape) < 0.4] = 0
-    points = cloud(depth, K, camera)
-    plane = fit_table(points[np.isfinite(points).all(-1)], CONFIG)
+    points = CameraView(K, camera).cloud(metres(depth)).reshape(3, -1)
+    plane = fit_table(points[:, np.abs(points[0] - 0.55) < 0.25], 0.0, TableConfig())
     assert abs(plane.height_at(0.5, 0.0)) < 0.003 and plane.normal[2] > 0.999
 
 
@@ -82,51 +90,84 @@ def test_typed_refusals(robot):
     assert code_of(lambda: look(robot, box, Prompt(point=(5.0, 230.0)))) == codes.NO_OBJECT
     assert code_of(lambda: look(robot, box, Prompt(point=(999.0, 10.0)))) == codes.BAD_INPUT
     assert code_of(lambda: look(robot, box, Prompt(box=(0.0, 200.0, 20.0, 230.0)))) == codes.NO_OBJECT
+    nothing = np.zeros((240, 320), np.uint16)
+    assert code_of(lambda: observe(robot, nothing)) == codes.NO_TABLE
+    assert code_of(lambda: observe(robot, nothing, rgb=np.zeros((120, 160, 3), np.uint8))) == codes.BAD_INPUT
+    assert code_of(lambda: look(robot, box, table=0.12)) == codes.NO_TABLE, "far from where the robot's YAML has it"
+
+
+def test_the_top_of_a_large_box_is_not_the_table(robot):
+    seen = look(robot, [(0.52, 0.0, 0.17, 0.15)])
+    assert abs(seen.table_height) < 0.003 and abs(seen.extent[2] - 0.15) < 0.02
+
+
+def test_two_alike_things_are_too_close_to_call_until_somebody_points(robot):
+    boxes = [(0.5, -0.1, 0.04, 0.1), (0.65, 0.05, 0.04, 0.1)]
+    assert code_of(lambda: look(robot, boxes)) == codes.AMBIGUOUS
     camera = robot.camera.optical_in_base.pose()
-    empty = Frame(np.zeros((240, 320, 3), np.uint8), np.zeros((240, 320), np.uint16), K)
-    assert code_of(lambda: observe(empty, camera, robot.object_region, Prompt(), CONFIG)) == codes.NO_TABLE
-    small = Frame(np.zeros((120, 160, 3), np.uint8), np.zeros((240, 320), np.uint16), K)
-    assert code_of(lambda: observe(small, camera, robot.object_region, Prompt(), CONFIG)) == codes.BAD_INPUT
+    seen = look(robot, boxes, Prompt(point=tuple(K.project(camera.inverse().apply(np.array([0.5, -0.1, 0.1]))))))
+    assert np.allclose(seen.box_centre[:2], [0.5, -0.1], atol=0.02)
+
+
+def test_depth_that_is_missing_is_flagged_then_refused(robot):
+    """Holes in the middle of the object, as on glass; the border shows where it is."""
+    boxes = [(0.5, 0.0, 0.06, 0.14)]
+    depth, _ = ray_cast(robot, boxes)
+    whole = observe(robot, depth)
+    rows, columns = np.nonzero(whole.mask)
+    rng = np.random.default_rng(0)
+    for lost, expected in ((0.65, LOW_DEPTH), (0.97, None)):
+        holes = depth.copy()
+        gone = rng.random(len(rows)) < lost
+        holes[rows[gone], columns[gone]] = 0
+        colours = np.full((240, 320, 3), 30, np.uint8)
+        colours[rows, columns] = (200, 60, 60)
+        if expected is None:
+            refusal = code_of(lambda holes=holes, colours=colours: observe(robot, holes, rgb=colours))
+            assert refusal in (codes.NO_DEPTH, codes.NO_OBJECT)
+        else:
+            seen = observe(robot, holes, rgb=colours)
+            assert seen.quality & expected and any("depth" in w for w in seen.warnings)
+
+
+def test_the_cloud_lies_on_the_object(robot):
+    seen = look(robot, [(0.5, 0.0, 0.05, 0.12)], noise=0.001)
+    assert seen.cloud.dtype == np.float32 and 100 < len(seen.cloud) <= 4096 and np.isfinite(seen.cloud).all()
+    assert np.abs(seen.cloud[:, :2] - [0.5, 0.0]).max() < 0.06 and seen.cloud[:, 2].max() < 0.13
 
 
 def test_an_object_cut_by_the_border_is_flagged(robot):
-    depth, camera = ray_cast(robot, [(0.5, 0.0, 0.04, 0.12)])
+    depth, _ = ray_cast(robot, [(0.5, 0.0, 0.04, 0.12)])
     narrow = Intrinsics(160, 240, K.fx, K.fy, K.cx, K.cy)
-    seen = observe(Frame(np.zeros((240, 160, 3), np.uint8), np.ascontiguousarray(depth[:, :160]), narrow), camera,
-                   robot.object_region, Prompt(), CONFIG)
-    assert seen.quality & MASK_AT_BORDER
+    seen = observe(robot, np.ascontiguousarray(depth[:, :160]), rgb=BLACK[:, :160], k=narrow)
+    assert seen.quality & MASK_AT_BORDER and "right" in seen.warnings[0]
 
 
 def test_a_wall_is_not_a_table():
     rng = np.random.default_rng(0)
     wall = np.column_stack([np.full(5000, 0.5), rng.uniform(-0.3, 0.3, 5000), rng.uniform(0, 0.4, 5000)])
     with pytest.raises(DeftError) as caught:
-        fit_table(wall + 0.0005 * rng.standard_normal(wall.shape), CONFIG)
+        fit_table((wall + 0.0005 * rng.standard_normal(wall.shape)).T.astype(np.float32), 0.0, TableConfig())
     assert caught.value.code == codes.NO_TABLE
-
-
-def part(robot, boxes, config: LookConfig):
-    depth, camera = ray_cast(robot, boxes)
-    return observe(Frame(np.zeros((240, 320, 3), np.uint8), depth, K), camera, robot.object_region, Prompt(), CONFIG, config)
 
 
 def test_a_task_may_ask_for_what_stands_between_two_heights(robot):
     low_and_large, tall = (0.50, 0.15, 0.08, 0.05), (0.45, -0.15, 0.03, 0.14)
     assert np.allclose(look(robot, [low_and_large, tall]).box_centre[:2], [0.50, 0.15], atol=0.03), "the largest"
-    seen = part(robot, [low_and_large, tall], LookConfig(heights=(0.07, 0.4)))
+    seen = look(robot, [low_and_large, tall], config=LookConfig(heights=(0.07, 0.4)))
     assert np.allclose(seen.box_centre[:2], [0.45, -0.15], atol=0.02) and seen.box_centre[2] > 0.07
 
 
 def test_a_task_may_ask_for_the_part_nearest_to_the_robot(robot):
     cabinet = (0.60, 0.0, 0.10, 0.18)
-    whole, front = look(robot, [cabinet]), part(robot, [cabinet], LookConfig(nearest=0.04))
+    whole, front = look(robot, [cabinet]), look(robot, [cabinet], config=LookConfig(nearest=0.04))
     assert front.box_centre[0] < whole.box_centre[0] - 0.03 and front.extent[0] < 0.06
     assert front.mask.sum() < whole.mask.sum() and (whole.mask | front.mask).sum() == whole.mask.sum()
 
 
 def test_nothing_at_the_asked_height_is_an_error_that_names_both_files(robot):
-    with pytest.raises(DeftError, match=r"between 200 and 400 mm above the table .* look\.heights") as caught:
-        part(robot, [(0.5, 0.0, 0.04, 0.12)], LookConfig(heights=(0.2, 0.4)))
+    with pytest.raises(DeftError, match=r"between 200 and 400 mm above the table.* look\.heights") as caught:
+        look(robot, [(0.5, 0.0, 0.04, 0.12)], config=LookConfig(heights=(0.2, 0.4)))
     assert caught.value.code == codes.NO_OBJECT
 
 
