@@ -17,6 +17,12 @@ settings.register_profile("deft", deadline=None, derandomize=bool(os.environ.get
 settings.load_profile("deft")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Logs and pictures of tests do not mix with the user's."""
+    os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
 @pytest.fixture(scope="session")
 def hand() -> HandConfig:
     return load(HandConfig, find(CONFIG, "hands", "allegro_right"))

@@ -55,7 +55,7 @@ def test_holes_and_flying_pixels_do_not_move_the_point(seed, share):
         return
     assert np.linalg.norm(point) > 1e-6
     near = min(np.linalg.norm(point - expected(uv, 0.70)), np.linalg.norm(point - expected(uv, 0.88)))
-    assert near < 0.1
+    assert near < 0.02, "on one of the surfaces, not between them"
 
 
 def test_two_surfaces_half_and_half_give_the_nearer():

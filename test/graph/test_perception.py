@@ -77,6 +77,7 @@ class Rig:
 
     def observe(self, noise: int = 1, step: float = 0.1, **fields) -> Observe.Response:
         """Ask, and send pictures until the answer comes."""
+        time.sleep(0.3)  # what was sent before has arrived
         answer: list[Observe.Response] = []
         asking = threading.Thread(target=lambda: answer.append(call(self.client, Observe.Request(timeout=5.0, **fields), 20.0)))
         asking.start()

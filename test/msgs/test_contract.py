@@ -56,8 +56,10 @@ def test_cem_codes_match():
 
 
 def test_quality_bits_and_success_values_match():
-    assert (observation.LOW_DEPTH, observation.MASK_AT_BORDER, observation.SEVERAL_OBJECTS, observation.TABLE_UNCERTAIN) == (
+    assert (observation.LOW_DEPTH, observation.MASK_AT_BORDER, observation.SEVERAL_OBJECTS, observation.TABLE_UNCERTAIN,
+            observation.UNLIKELY) == (
         ObjectObservation.QUALITY_LOW_DEPTH, ObjectObservation.QUALITY_MASK_AT_BORDER,
-        ObjectObservation.QUALITY_SEVERAL_OBJECTS, ObjectObservation.QUALITY_TABLE_UNCERTAIN)
+        ObjectObservation.QUALITY_SEVERAL_OBJECTS, ObjectObservation.QUALITY_TABLE_UNCERTAIN,
+        ObjectObservation.QUALITY_UNLIKELY)
     assert (Episode.SUCCESS_UNKNOWN, Episode.SUCCESS_NO, Episode.SUCCESS_YES) == (
         SubmitReward.Request.SUCCESS_UNKNOWN, SubmitReward.Request.SUCCESS_NO, SubmitReward.Request.SUCCESS_YES)

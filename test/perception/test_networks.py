@@ -93,9 +93,13 @@ def test_automatic_masks_are_filtered_by_the_table(sam, monkeypatch):
     assert standing_share(scene, records[2]["segmentation"], 0.01) == 0.0
 
 
-def test_automatic_masks_of_a_photograph_come_from_the_real_generator(sam):
-    for mask in sam.things(flat_scene(photographs.chelsea())):
-        assert mask.shape == photographs.chelsea().shape[:2]
+def test_automatic_masks_of_a_photograph_come_from_the_real_generator(sam, monkeypatch):
+    """Random weights have no opinion of their masks, so all of them are let through."""
+    for threshold in ("pred_iou_thresh", "stability_score_thresh"):
+        monkeypatch.setattr(sam._generator, threshold, 0.0)
+    monkeypatch.setattr(sam, "_config", SamConfig(max_share=1.0, min_pixels=1))
+    kept = sam.things(flat_scene(photographs.chelsea()))
+    assert kept and all(mask.shape == photographs.chelsea().shape[:2] for mask in kept)
 
 
 def test_a_checkpoint_is_loaded_onto_the_device(tmp_path, monkeypatch):
@@ -150,11 +154,12 @@ def squares(rgb: np.ndarray) -> list[np.ndarray]:
     return masks
 
 
-def test_scores_are_shares_and_follow_picture_and_noun(clip):
+def test_scores_follow_picture_and_noun(clip):
     scene = SimpleNamespace(rgb=photographs.coffee())
     masks = squares(scene.rgb)
     scores = clip.scores(scene, masks, "cup")
-    assert scores.shape == (3,) and scores.sum() == pytest.approx(1.0) and (scores >= 0).all()
+    assert scores.shape == (3,) and (scores >= 0).all() and (scores <= 1).all()
+    assert np.allclose(clip.scores(scene, masks[:1], "cup"), scores[:1], atol=1e-4), "what stands beside it does not matter"
     assert np.allclose(clip.scores(scene, masks[::-1], "cup"), scores[::-1], atol=1e-4), "the order does not matter"
     assert not np.allclose(clip.scores(scene, masks, "astronaut on a horse"), scores, atol=1e-6)
 

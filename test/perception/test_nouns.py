@@ -14,8 +14,9 @@ from deft_core.projection import metres
 from deft_perception import codes
 from deft_perception.appearance import SIZE, describe
 from deft_perception.choice import find
+from deft_perception.look import LookConfig
 from deft_perception.nouns import NounMatcher, NounModel
-from deft_perception.observation import Frame, Observer
+from deft_perception.observation import UNLIKELY, Frame, Observer
 from deft_perception.scene import Prompt
 from deft_perception.tabletop import TabletopConfig, TabletopSegmenter
 from deft_sim.clutter import CLUTTER, KINDS, TableSetter
@@ -62,9 +63,30 @@ def test_the_named_thing_is_found_among_several_and_its_mask_fits(robot, setter,
 
 
 def test_words_for_the_same_thing(matcher):
-    for text, noun in (("pick up the mug", "mug"), ("pour from the cup into the bowl", "cup"), ("a bunch of grapes", "bunch"),
-                       ("use the frying pan", "frying pan"), ("two lemons", "lemon"), ("wave at me", "")):
+    for text, noun in (("pick up the mug", "mug"), ("pour from the cup into the bowl", "cup"), ("the orange mug", "mug"),
+                       ("a bunch of grapes", "bunch of grapes"), ("use the frying pan", "frying pan"), ("two lemons", "lemon"),
+                       ("wave at me", "")):
         assert matcher.noun_in(text) == noun
+
+
+def test_synonyms_are_lists(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "perception")
+    path = tmp_path / "perception" / "nouns.yaml"
+    path.unlink()
+    path.write_text("cup: mug\n")
+    with pytest.raises(ConfigError, match="must be a list"):
+        NounMatcher(tmp_path / "perception")
+
+
+def test_a_lone_thing_is_taken_but_flagged_when_it_looks_like_something_else(robot, setter, segmenter, matcher):
+    table = setter.table("test", 1, 0, 705)
+    noun, = table.objects
+    frame = Frame(table.rgb, metres(table.depth), robot.camera.intrinsics())
+    other = "grapes" if noun != "grapes" else "drawer"
+    right, wrong, unknown = (Observer(robot, segmenter, matcher).observe(frame, Prompt(noun=word), LookConfig())
+                             for word in (noun, other, "hammer"))
+    assert not right.quality & UNLIKELY and not unknown.quality & UNLIKELY
+    assert wrong.quality & UNLIKELY and other in wrong.warnings[-1] and np.array_equal(wrong.mask, right.mask)
 
 
 def test_an_unknown_noun_names_the_ways_out(robot, setter, segmenter, matcher):

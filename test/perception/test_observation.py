@@ -14,7 +14,7 @@ from deft_perception.look import LookConfig
 from deft_perception.observation import LOW_DEPTH, MASK_AT_BORDER, SEVERAL_OBJECTS, Frame, Observer
 from deft_perception.scene import Prompt
 from deft_perception.table import TableConfig, fit_table
-from deft_perception.tabletop import TabletopConfig, TabletopSegmenter
+from deft_perception.tabletop import TabletopConfig, TabletopSegmenter, _filled
 
 K = Intrinsics(320, 240, 230.0, 230.0, 159.5, 119.5)
 BLACK = np.zeros((K.height, K.width, 3), np.uint8)
@@ -128,6 +128,15 @@ def test_depth_that_is_missing_is_flagged_then_refused(robot):
         else:
             seen = observe(robot, holes, rgb=colours)
             assert seen.quality & expected and any("depth" in w for w in seen.warnings)
+
+
+def test_a_ring_surrounds_its_middle_though_it_has_a_gap_and_a_cell_or_a_plate_nothing_else():
+    v, u = np.indices((40, 40))
+    away, around = np.hypot(v - 20, u - 20), np.arctan2(v - 20, u - 20)
+    ring = (away > 9) & (away < 12) & (np.abs(around) > 0.5)
+    assert not ring[20, 20] and _filled(ring)[20, 20] and _filled(ring)[away < 8].all() and not _filled(ring)[away > 16].any()
+    for alone in (away < 1, away < 8, ring & (np.abs(around) > 2.0)):
+        assert np.array_equal(_filled(alone), alone)
 
 
 def test_the_cloud_lies_on_the_object(robot):

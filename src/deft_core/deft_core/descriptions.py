@@ -79,6 +79,12 @@ class CameraConfig(Config):
     frozen_frames: int = Field(default=15, ge=0, description="as many equal depth images in a row mean that the camera "
                                "hangs; 0 = never")
 
+    @model_validator(mode="after")
+    def _several_frames(self) -> CameraConfig:
+        if self.frozen_frames == 1:
+            raise ValueError("frozen_frames counts equal images: 2 or more, or 0 for never")
+        return self
+
     def intrinsics(self) -> Intrinsics:
         return Intrinsics(self.width, self.height, self.fx, self.fy, self.cx, self.cy)
 

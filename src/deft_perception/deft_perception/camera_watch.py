@@ -8,7 +8,8 @@ from array import array
 from deft_core.errors import DeftError
 from deft_perception import codes
 
-MAX_GAP = 60.0  # s of camera clock between two pictures, more is a jump: simulated clocks may run fast
+MAX_AHEAD = 60.0  # s that the camera's clock may run ahead between two pictures: simulated clocks may run fast
+MAX_BACK = 1.0    # s, sets may be completed out of order by this much
 
 
 class CameraWatch:
@@ -20,18 +21,24 @@ class CameraWatch:
 
     def __init__(self, frozen_frames: int) -> None:
         self._frozen_frames = frozen_frames
-        self._last_stamp: int | None = None
+        self._last: tuple[int, float] | None = None  # stamp, ns, and when it came, s
         self._last_sum = 0
         self._equal = 1
         self._jump = 0.0
 
-    def seen(self, stamp: int, depth: bytes | array[int]) -> None:
-        """A set arrived: `stamp` in ns of camera clock, the depth image's bytes. Noise makes no two of them equal."""
-        if self._last_stamp is not None:
-            gap = (stamp - self._last_stamp) / 1e9
-            if gap < 0 or gap > MAX_GAP:
+    def seen(self, stamp: int, received: float, depth: bytes | array[int]) -> None:
+        """A set arrived. Noise makes no two depth images equal.
+
+        Args:
+            stamp: ns of camera clock.
+            received: s of a monotonic clock.
+            depth: the depth image's bytes.
+        """
+        if self._last is not None:
+            gap = (stamp - self._last[0]) / 1e9
+            if gap < -MAX_BACK or gap - (received - self._last[1]) > MAX_AHEAD:
                 self._jump = gap
-        self._last_stamp = stamp
+        self._last = stamp, received
         if self._frozen_frames:
             checksum = zlib.crc32(depth)
             self._equal = self._equal + 1 if checksum == self._last_sum else 1

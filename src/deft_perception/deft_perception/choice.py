@@ -8,7 +8,7 @@ import numpy as np
 
 from deft_core.errors import DeftError
 from deft_perception import codes
-from deft_perception.look import between, nothing_between
+from deft_perception.look import nothing_between, reaches
 from deft_perception.scene import Mask, Matcher, Prompt, Segmenter, TableScene
 
 CLOSE_CALL = 0.8      # a runner-up with this share of the best score makes it a close call
@@ -29,7 +29,7 @@ def find(scene: TableScene, prompt: Prompt, segmenter: Segmenter, matcher: Match
     """The object that a prompt means.
 
     A pixel or a box decide by themselves; a noun decides by the matcher; without any the largest thing is meant.
-    A thing that stands alone is meant whatever the noun.
+    A thing that stands alone is meant whatever the noun; its score tells how likely that is.
 
     Args:
         heights: m above the table; what has nothing between them is not meant (but by a pixel or a box).
@@ -49,11 +49,21 @@ def find(scene: TableScene, prompt: Prompt, segmenter: Segmenter, matcher: Match
         raise DeftError(codes.NO_OBJECT, "nothing stands on the table inside the object region (seen by "
                         f"'{segmenter.name}'); put the object down, or correct object_region in the robot's YAML")
     if heights:
-        things = [thing for thing in things if between(scene, thing, heights).any()]
+        things = [thing for thing in things if reaches(scene, thing, heights)]
         if not things:
             raise nothing_between(heights)
-    best, score = (0, 1.0) if len(things) == 1 else _best(scene, things, prompt, matcher)
+    best, score = (0, _alone(scene, things, prompt, matcher)) if len(things) == 1 else _best(scene, things, prompt, matcher)
     return Found(segmenter.refined(scene, things[best]), score, len(things))
+
+
+def _alone(scene: TableScene, things: list[Mask], prompt: Prompt, matcher: Matcher | None) -> float:
+    """How much the only thing is like the noun; 1 without a noun, or for one that the matcher does not know."""
+    if not prompt.noun or matcher is None:
+        return 1.0
+    try:
+        return float(matcher.scores(scene, things, prompt.noun)[0])
+    except DeftError:
+        return 1.0
 
 
 def _best(scene: TableScene, things: list[Mask], prompt: Prompt, matcher: Matcher | None) -> tuple[int, float]:

@@ -53,7 +53,8 @@ class Clicks:
                 return None
             return self._latest[1]
 
-    def used(self) -> None:
-        """A look has succeeded: the next one is about another scene."""
+    def used(self, pixel: tuple[float, float]) -> None:
+        """A look has succeeded with this click; one that came meanwhile is for the next."""
         with self._lock:
-            self._latest = None
+            if self._latest and self._latest[1] == pixel:
+                self._latest = None

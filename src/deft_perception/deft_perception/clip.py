@@ -19,6 +19,7 @@ from deft_perception.scene import Mask, TableScene
 MARGIN = 0.15          # of a crop about the mask's box, share of its longer side
 BACKGROUND = 127       # grey value outside the mask, so that a neighbour in the crop does not count
 PHRASES = ("a photo of a {}", "a photo of a {} on a table")
+OTHERS = ("thing", "block", "table", "robot")  # what a picture may show instead of the noun
 
 
 class ClipConfig(Config):
@@ -66,11 +67,12 @@ class ClipMatcher:
             self._picture_embeddings([np.zeros((8, 8, 3), np.uint8)])
 
     def scores(self, scene: TableScene, masks: list[Mask], noun: str) -> NDArray[np.float64]:
-        """See Matcher: the softmax over the candidates of picture-text similarity at the model's own temperature."""
+        """See Matcher: the softmax over the noun and OTHERS of picture-text similarity, at the model's own temperature."""
         with self._torch.inference_mode():
             pictures = self._picture_embeddings([crop(scene.rgb, mask) for mask in masks])
-            similarity = pictures @ self._text(noun) * self._model.logit_scale.exp().float()
-            return np.asarray(similarity.softmax(dim=0).cpu().numpy(), float)
+            texts = self._torch.stack([self._text(word) for word in (noun, *OTHERS)])
+            similarity = pictures @ texts.T * self._model.logit_scale.exp().float()
+            return np.asarray(similarity.softmax(dim=1)[:, 0].cpu().numpy(), float)
 
     def _picture_embeddings(self, crops: list[NDArray[np.uint8]]) -> Any:
         """(n, d) of pictures (h, w, 3)."""

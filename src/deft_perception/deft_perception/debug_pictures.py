@@ -16,6 +16,7 @@ from deft_perception.scene import Mask
 
 EVERY = 5.0          # s, at most so often a picture of the same trouble
 KEEP = 50            # pictures; the oldest go
+OWN = re.compile(r"\d{8}T\d{6}\.\d{6}-[a-z0-9_]+\.png")  # names of these pictures; other files are left alone
 LINE = 16            # pixels, height of a line of text
 CHARACTERS = 78
 
@@ -53,7 +54,7 @@ class DebugPictures:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             written = cv2.imwrite(str(path), np.vstack([banner, picture]))
-            for old in sorted(self._folder.glob("*.png"))[:-KEEP]:
+            for old in sorted(p for p in self._folder.glob("*.png") if OWN.fullmatch(p.name))[:-KEEP]:
                 old.unlink()
         except (OSError, cv2.error):
             return None

@@ -12,6 +12,7 @@ from deft_core.errors import DeftError
 from deft_perception import codes
 from deft_perception.scene import Mask, Prompt, TableScene
 
+NOISE_PIXELS = 40       # of a thing between the heights asked for, fewer are noise
 NEAREST_QUANTILE = 0.5  # %, of the distances: the nearest point, but for noise
 
 
@@ -53,11 +54,12 @@ def part(scene: TableScene, mask: Mask, look: LookConfig) -> Mask:
     return _near(scene, mask, look.nearest) if look.nearest else mask
 
 
-def between(scene: TableScene, mask: Mask, heights: tuple[float, float]) -> Mask:
-    """The pixels of a mask (h, w) between two heights above the table, m."""
-    height = scene.height_in((slice(None), slice(None)))
+def reaches(scene: TableScene, mask: Mask, heights: tuple[float, float]) -> bool:
+    """True when a thing's mask (h, w) has something between two heights above the table, m; a few pixels are noise."""
+    coarse = mask[::scene.step, ::scene.step]
     with np.errstate(invalid="ignore"):
-        return np.asarray(mask & (height > heights[0]) & (height < heights[1]))
+        between = coarse & (scene.height > heights[0]) & (scene.height < heights[1])
+    return int(between.sum()) * scene.step**2 >= NOISE_PIXELS
 
 
 def nothing_between(heights: tuple[float, float]) -> DeftError:
@@ -69,7 +71,10 @@ def nothing_between(heights: tuple[float, float]) -> DeftError:
 
 def _band(scene: TableScene, mask: Mask, heights: tuple[float, float]) -> Mask:
     """The largest connected part between two heights above the table, m."""
-    closed = cv2.morphologyEx(between(scene, mask, heights).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    height = scene.height_in((slice(None), slice(None)))
+    with np.errstate(invalid="ignore"):
+        between = mask & (height > heights[0]) & (height < heights[1])
+    closed = cv2.morphologyEx(between.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     if count == 1:
         raise nothing_between(heights)

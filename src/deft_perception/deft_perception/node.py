@@ -76,7 +76,8 @@ class PerceptionNode(Node):
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._last_problem = ""
         self._images = ImageSynchronizer(self, camera, ReentrantCallbackGroup(),
-                                         on_set=lambda images: self._watch.seen(images.stamp, images.depth.data))
+                                         on_set=lambda images: self._watch.seen(images.stamp, images.received,
+                                                                                images.depth.data))
         self._overlay = self.create_publisher(Image, names.MASK_OVERLAY, LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         quick = MutuallyExclusiveCallbackGroup()
@@ -109,8 +110,8 @@ class PerceptionNode(Node):
             path = self._pictures.save(f"refused {error.code}", error.message, frame.rgb if frame else None,
                                        frame.depth if frame else None)
             raise DeftError(error.code, error.message + (f" (picture: {path})" if path else "")) from None
-        if not request.prompt_point and not request.prompt_box.width:
-            self._clicks.used()
+        if prompt.point is not None:
+            self._clicks.used(prompt.point)
         self._last_problem = "; ".join(seen.warnings)
         picture = self._pictures.save(f"quality {seen.quality}", self._last_problem, frame.rgb, frame.depth,
                                       seen.mask) if seen.quality else None
@@ -121,8 +122,8 @@ class PerceptionNode(Node):
         try:
             return self._observer.observe(frame, prompt, look)
         except (RuntimeError, MemoryError) as error:  # what torch raises, out of memory for one
-            raise DeftError(codes.BACKEND_FAILED, f"the segmentation backend '{self._segmenter.name}' failed: {error}; use a "
-                            "smaller model, the CPU, or backend tabletop") from error
+            raise DeftError(codes.BACKEND_FAILED, f"backend '{self._segmenter.name}' with matcher '{self._matcher.name}' "
+                            f"failed: {error}; use a smaller model, the CPU, or backend tabletop with matcher nouns") from error
 
     def _task(self, task: str) -> tuple[LookConfig, str]:
         """What a task's look says, and its text; without a task, all of whatever stands there."""
@@ -160,6 +161,7 @@ class PerceptionNode(Node):
             raise DeftError(codes.BAD_INPUT, f"timeout is {timeout}, needs seconds up to {MAX_TIMEOUT:.0f}")
         images = self._images.newer_than(conv.stamp_nanoseconds(request.min_stamp), timeout)
         if images is None:
+            self._watch.check()  # a clock that was set back makes all images older than what is asked for
             silent = self._images.silence()
             since = "no complete set of images has arrived yet" if np.isinf(silent) else f"silent for {silent:.1f} s"
             topics = ", ".join(topic for _, topic in self._images.topics.values())

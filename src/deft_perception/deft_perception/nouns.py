@@ -74,18 +74,23 @@ class NounMatcher:
     def __init__(self, folder: Path) -> None:
         self._model = NounModel.load(folder / "nouns.json")
         synonyms = read_yaml(folder / "nouns.yaml")
-        for noun in synonyms:
+        for noun, words in synonyms.items():
             if noun not in self._model.classes:
                 raise ConfigError(f"{folder / 'nouns.yaml'}: unknown noun '{noun}': {nearest(noun, self._model.classes)}")
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ConfigError(f"{folder / 'nouns.yaml'}: the synonyms of '{noun}' must be a list of words: [{words}]")
         self._class_of = {word: noun for noun, words in synonyms.items() for word in (noun, *words)}
 
     def noun_in(self, text: str) -> str:
-        """The first word (or two) of a text that this matcher knows; "" when there is none."""
+        """The first noun in a text that this matcher knows, of several that begin there the longest; "" when there is none."""
         words = re.findall(r"[a-z]+", text.lower())
-        for k, word in enumerate(words):
-            for candidate in (" ".join(words[k:k + 2]), word, word.removesuffix("s")):
-                if candidate in self._class_of:
-                    return candidate
+        longest = max(len(known.split()) for known in self._class_of)
+        for k in range(len(words)):
+            for n in range(longest, 0, -1):
+                phrase = " ".join(words[k:k + n])
+                for candidate in (phrase, phrase.removesuffix("s")):
+                    if candidate in self._class_of:
+                        return candidate
         return ""
 
     def scores(self, scene: TableScene, masks: list[Mask], noun: str) -> NDArray[np.float64]:

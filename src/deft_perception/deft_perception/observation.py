@@ -12,12 +12,13 @@ from deft_core.errors import DeftError
 from deft_core.projection import CameraView
 from deft_core.types import Array, Intrinsics
 from deft_perception import codes
-from deft_perception.choice import find
+from deft_perception.choice import LEAST_SCORE, find
 from deft_perception.look import LookConfig, part
 from deft_perception.scene import Mask, Matcher, Prompt, Segmenter, TableScene
 from deft_perception.table import TableConfig
 
-LOW_DEPTH, MASK_AT_BORDER, SEVERAL_OBJECTS, TABLE_UNCERTAIN = 1, 2, 4, 8  # quality bits, as in ObjectObservation
+# Quality bits, as in ObjectObservation.
+LOW_DEPTH, MASK_AT_BORDER, SEVERAL_OBJECTS, TABLE_UNCERTAIN, UNLIKELY = 1, 2, 4, 8, 16
 CROP_MARGIN = 8         # pixels
 LITTLE_DEPTH = 0.5      # share of mask pixels with depth, less is flagged
 NO_DEPTH_SHARE = 0.1    # less is refused
@@ -100,8 +101,9 @@ class Observer:
         visible, fraction = _visible(scene, rows, columns)
         low, high = np.percentile(visible, [1, 99], axis=0)
         centroid = np.median(visible, axis=0).astype(float)
-        by_size = found.candidates > 1 and prompt == Prompt()
-        flags = _flags(scene, rows, columns, fraction, by_size)
+        flags = _flags(scene, rows, columns, fraction, by_size=found.candidates > 1 and prompt == Prompt())
+        if found.candidates == 1 and found.score < LEAST_SCORE:
+            flags[UNLIKELY] = f"the only thing on the table does not look like '{prompt.noun}'; is it the right one?"
         return Observation(mask, _roi(rows, columns, mask.shape), visible[::max(1, -(-len(visible) // CLOUD_POINTS))], centroid,
                            (low + high) / 2, high - low, scene.table.height_at(centroid[0], centroid[1]), found.score, fraction,
                            sum(flags), tuple(flags.values()))
@@ -111,9 +113,9 @@ def _visible(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp
     """Points (n, 3) of mask pixels with depth, and the share of pixels that have it. Raises DeftError."""
     depth = scene.depth[rows, columns]
     known = np.isfinite(depth)
-    fraction = float(known.mean()) if len(known) else 0.0
-    if not fraction:
+    if not len(known):
         raise DeftError(codes.NO_OBJECT, "the object's mask is empty; point at the object, or correct look in the task's YAML")
+    fraction = float(known.mean())
     if fraction < NO_DEPTH_SHARE:
         raise DeftError(codes.NO_DEPTH, f"only {fraction:.0%} of the object's pixels carry depth (needed "
                         f"{NO_DEPTH_SHARE:.0%}); shiny and transparent things give none: put a sticker on it, dim the light, "

@@ -213,6 +213,8 @@ def _filled(cells: Mask) -> Mask:
     reach = np.zeros(SECTORS)
     np.maximum.at(reach, sector[cells[window]], distance[cells[window]])
     seen = np.flatnonzero(reach)
+    if not len(seen):  # a single cell surrounds nothing
+        return np.asarray(out)
     reach = np.minimum(reach, HANDLE * np.quantile(reach[seen], MOSTLY))
     within = distance <= np.interp(np.arange(SECTORS), seen, reach[seen], period=SECTORS)[sector]
     if len(seen) >= SURROUNDED * SECTORS and len(rows) < HOLLOW * within.sum():

@@ -27,20 +27,30 @@ def decoded(msg: Image | CompressedImage) -> tuple[NDArray[Any], str]:
     if msg.encoding not in ENCODINGS:
         raise ValueError(f"unknown image encoding '{msg.encoding}'; known are {', '.join(ENCODINGS)}")
     _check_size(msg)
-    return (_by_numpy(msg) if CV_BRIDGE is None else CV_BRIDGE.imgmsg_to_cv2(msg, "passthrough")), msg.encoding
+    return (_by_numpy(msg) if CV_BRIDGE is None else _by_cv_bridge("imgmsg_to_cv2", msg)), msg.encoding
 
 
 def _find_cv_bridge() -> Any:
-    """A CvBridge, or None where the package is missing or made for another numpy."""
+    """A CvBridge that works, or None where the package is missing or made for another numpy, which shows in use only."""
     try:
         from cv_bridge import CvBridge
 
-        return CvBridge()
-    except (ImportError, AttributeError):
+        found = CvBridge()
+        found.imgmsg_to_cv2(Image(encoding="rgb8", width=1, height=1, step=3, data=b"\0\0\0"), "passthrough")
+        return found
+    except Exception:
         return None
 
 
 CV_BRIDGE = _find_cv_bridge()
+
+
+def _by_cv_bridge(call: str, msg: Any) -> NDArray[Any]:
+    """One of CvBridge's calls; its errors (CvBridgeError is a TypeError) become ValueErrors."""
+    try:
+        return getattr(CV_BRIDGE, call)(msg, "passthrough")
+    except (TypeError, cv2.error) as error:
+        raise ValueError(f"the image cannot be decoded by cv_bridge: {error}") from None
 
 
 def _check_size(msg: Image) -> None:
@@ -62,7 +72,7 @@ def _by_numpy(msg: Image) -> NDArray[Any]:
 def _decompressed(msg: CompressedImage) -> tuple[NDArray[Any], str]:
     """JPEG or PNG colour, which OpenCV and cv_bridge give as bgr8."""
     if CV_BRIDGE is not None and len(msg.data):
-        image = CV_BRIDGE.compressed_imgmsg_to_cv2(msg, "passthrough")
+        image = _by_cv_bridge("compressed_imgmsg_to_cv2", msg)
     else:
         image = _imdecode(msg.data, cv2.IMREAD_UNCHANGED, msg.format)
     if image is None:
