@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import threading
 import time
 
@@ -189,6 +191,12 @@ def test_a_clock_that_is_set_back_is_told_once(rig):
     response = rig.observe(step=-50.0, task="pick_cup")
     assert response.error_code == Observe.Request.CLOCK_JUMP and "-50" in response.error_msg
     assert rig.shown(rig.observe(task="pick_cup")) == "cup"
+
+
+def test_a_node_that_lacks_its_weights_says_so_and_ends():
+    command = [sys.executable, "-m", "deft_perception.node", "--ros-args", "-p", "backend:=sam"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1 and "docs/perception.md" in ended.stderr and "Traceback" not in ended.stderr
 
 
 def test_diagnostics_name_backend_latency_and_trouble(rig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ def refuse_unknown_parameters(node: Node) -> None:
 
 
 def run_node(make: Callable[[], Node], threads: int = 4) -> None:
-    """main() of a node executable: spin until SIGINT or SIGTERM, then tear down."""
+    """main() of a node executable: spin until SIGINT or SIGTERM, then tear down; say what is wrong with a configuration."""
     rclpy.init()
     node = None
     try:
@@ -142,6 +143,8 @@ def run_node(make: Callable[[], Node], threads: int = 4) -> None:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except ConfigError as error:
+        sys.exit(f"{error}")
     finally:
         if node is not None:
             node.destroy_node()
