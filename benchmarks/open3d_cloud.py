@@ -3,9 +3,9 @@
 import ctypes
 import json
 import sys
-import time
 
 import numpy as np
+from timing import median_ms
 
 try:
     import libusb_package  # Open3D links to libusb for its own cameras; this brings it where the system has none
@@ -16,16 +16,6 @@ except ImportError:
 import open3d as o3d
 
 REPEATS = 30
-
-
-def median_ms(call) -> float:
-    call()
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds)) * 1e3
 
 
 def main() -> None:
@@ -41,9 +31,9 @@ def main() -> None:
     tensor_extrinsic = o3d.core.Tensor(extrinsic)
     print(json.dumps({
         "legacy": median_ms(lambda: o3d.geometry.PointCloud.create_from_depth_image(
-            legacy_image, legacy_camera, extrinsic, depth_scale=1000.0, depth_trunc=10.0)),
+            legacy_image, legacy_camera, extrinsic, depth_scale=1000.0, depth_trunc=10.0), REPEATS),
         "tensor": median_ms(lambda: o3d.t.geometry.PointCloud.create_from_depth_image(
-            tensor_image, tensor_camera, tensor_extrinsic, depth_scale=1000.0, depth_max=10.0))}))
+            tensor_image, tensor_camera, tensor_extrinsic, depth_scale=1000.0, depth_max=10.0), REPEATS)}))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from timing import median_ms
 
 from deft_core.config import default_config_dir, find, load
 from deft_core.descriptions import HandConfig, RobotConfig
@@ -144,21 +145,11 @@ def measure_cloud(peers: Path) -> dict[str, float]:
         np.save(path, depth)
         ours, theirs = [], []
         for _ in range(3):
-            ours.append(_median_ms(lambda: view.cloud(metres(depth))))
+            ours.append(median_ms(lambda: view.cloud(metres(depth)), REPEATS))
             answer = subprocess.run([str(peers), str(PEERS), str(path), *map(str, (HD.fx, HD.fy, HD.cx, HD.cy))],
                                     capture_output=True, text=True, check=True)
             theirs.append(json.loads(answer.stdout.splitlines()[-1]))
     return {"ours": float(np.median(ours)), **{key: float(np.median([t[key] for t in theirs])) for key in theirs[0]}}
-
-
-def _median_ms(call: Callable[[], object]) -> float:
-    call()
-    seconds = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds)) * 1e3
 
 
 def measure_sam(out: Path, rounds: int = 5) -> dict[str, float]:

@@ -71,7 +71,7 @@ def nothing_between(heights: tuple[float, float]) -> DeftError:
 
 def _band(scene: TableScene, mask: Mask, heights: tuple[float, float]) -> Mask:
     """The largest connected part between two heights above the table, m."""
-    height = scene.height_in((slice(None), slice(None)))
+    height = scene.table.height_above(scene.whole_cloud)
     with np.errstate(invalid="ignore"):
         between = mask & (height > heights[0]) & (height < heights[1])
     closed = cv2.morphologyEx(between.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
@@ -83,7 +83,7 @@ def _band(scene: TableScene, mask: Mask, heights: tuple[float, float]) -> Mask:
 
 def _near(scene: TableScene, mask: Mask, depth: float) -> Mask:
     """The pixels at most `depth` (m) further from the base than the nearest ones."""
-    x, y, _ = scene.view.cloud(scene.depth)
+    x, y, _ = scene.whole_cloud
     away = np.hypot(x, y)
     known = mask & np.isfinite(away)
     if not known.any():

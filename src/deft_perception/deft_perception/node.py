@@ -96,7 +96,7 @@ class PerceptionNode(Node):
 
     def _seen(self, request: Observe.Request, prompt: Prompt, look: LookConfig) -> ObjectObservation:
         """Wait for images, look, and keep a picture where something is wrong."""
-        images, frame = None, None
+        frame = None
         try:
             images = self._fresh(request)
             self._watch.check()

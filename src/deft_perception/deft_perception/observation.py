@@ -120,8 +120,7 @@ def _visible(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp
         raise DeftError(codes.NO_DEPTH, f"only {fraction:.0%} of the object's pixels carry depth (needed "
                         f"{NO_DEPTH_SHARE:.0%}); shiny and transparent things give none: put a sticker on it, dim the light, "
                         "or move the camera")
-    rays = scene.view.directions[:, rows[known], columns[known]]
-    return (rays * depth[known] + scene.view.camera.position[:, None].astype(np.float32)).T, fraction
+    return scene.whole_cloud[:, rows[known], columns[known]].T, fraction
 
 
 def _flags(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp], fraction: float,

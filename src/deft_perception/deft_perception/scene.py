@@ -69,10 +69,15 @@ class TableScene:
         """m above the table in a window of the full image, NaN where there is no depth."""
         return self.table.height_above(self.view.cloud(self.depth[window], window))
 
+    @cached_property
+    def whole_cloud(self) -> NDArray[np.float32]:
+        """(3, h, w) m, base frame, NaN = none; made when somebody asks, because it takes longer than the coarse one."""
+        return self.view.cloud(self.depth)
+
     def beyond_region(self) -> Mask:
         """(h, w): there is depth, and it lies outside the x and y range of the object region."""
         (x0, y0, _), (x1, y1, _) = self.region.lower, self.region.upper
-        x, y, _ = self.view.cloud(self.depth)
+        x, y, _ = self.whole_cloud
         with np.errstate(invalid="ignore"):
             return np.asarray((x < x0) | (x > x1) | (y < y0) | (y > y1))
 

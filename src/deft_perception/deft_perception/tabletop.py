@@ -156,7 +156,7 @@ class TabletopSegmenter:
         decided = standing | (inner > 0)
         decided[band] = _nearer(np.ascontiguousarray(scene.rgb[window]), inner, 1 - outer, band)
         out = np.zeros(mask.shape, bool)
-        out[window] = _largest(_bytes(cv2.morphologyEx(decided.astype(np.uint8), cv2.MORPH_OPEN, _disc(1))), seen)
+        out[window] = _hanging_together(_bytes(cv2.morphologyEx(decided.astype(np.uint8), cv2.MORPH_OPEN, _disc(1))), seen)
         return out
 
 
@@ -202,8 +202,7 @@ def _tint(scene: TableScene, pixels: NDArray[np.intp]) -> NDArray[np.float32]:
 
 def _filled(cells: Mask) -> Mask:
     """The cells with what they surround. The ring of a hollow thing may have gaps, where the camera does not see it."""
-    contours, _ = cv2.findContours(cells.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    out = cv2.drawContours(np.zeros(cells.shape, np.uint8), contours, -1, 1, cv2.FILLED) > 0
+    out = _outline_filled(cells.astype(np.uint8)) > 0
     rows, columns = np.nonzero(cells)
     middle = rows.mean(), columns.mean()
     window = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
@@ -233,9 +232,13 @@ def _bytes(image: Any) -> NDArray[np.uint8]:
 
 def _without_holes(mask: NDArray[np.uint8], unknown: Mask) -> NDArray[np.uint8]:
     """Fill what the mask encloses where there is no depth; what is seen through a handle stays out."""
+    return np.where(unknown, _outline_filled(mask), mask).astype(np.uint8)
+
+
+def _outline_filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mask with all that its outer outlines enclose."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros_like(mask), contours, -1, 1, cv2.FILLED)
-    return np.where(unknown, filled, mask).astype(np.uint8)
+    return _bytes(cv2.drawContours(np.zeros_like(mask), contours, -1, 1, cv2.FILLED))
 
 
 def _nearer(rgb: NDArray[np.uint8], ours: NDArray[np.uint8], theirs: NDArray[np.uint8], band: Mask) -> Mask:
@@ -255,7 +258,7 @@ def _mean_around(lab: NDArray[np.uint8], mask: NDArray[np.uint8], band: Mask) ->
     return np.where(count[:, None] > 0, total / np.maximum(count[:, None], 1.0), overall).astype(np.float32)
 
 
-def _largest(mask: NDArray[np.uint8], seen: NDArray[np.uint8]) -> Mask:
+def _hanging_together(mask: NDArray[np.uint8], seen: NDArray[np.uint8]) -> Mask:
     """The parts of the mask that hang together with what depth has shown."""
     count, labels = cv2.connectedComponents(mask, connectivity=8)
     kept = np.bincount(labels[seen > 0], minlength=count) > 0
