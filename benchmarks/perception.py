@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("part", choices=["tables", "cloud", "sam", "all"])
     parser.add_argument("--out", type=Path, default=Path("build/perception"))
     parser.add_argument("--tables", type=int, default=320)
-    parser.add_argument("--peers", type=Path, default=Path("build/peers/bin/python"),
+    parser.add_argument("--peers", type=Path, default=Path(".peers/bin/python"),
                         help="python of an environment made from benchmarks/peers.txt")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
