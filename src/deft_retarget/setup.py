@@ -6,6 +6,7 @@ setup(
     name=NAME,
     version='0.1.0',
     packages=find_packages(),
+    package_data={NAME: ['data/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),

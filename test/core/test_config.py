@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 from support import CONFIG
 
 from deft_core.config import content_hash, find, load, parse, read_yaml
-from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
+from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task, resolve_model
 from deft_core.errors import ConfigError
 
 
@@ -81,7 +82,7 @@ def test_unknown_key_in_a_nested_section():
 def test_unknown_name_lists_the_valid_ones():
     with pytest.raises(ConfigError, match="unknown task 'pick_cop': did you mean 'pick_cup'"):
         find(CONFIG, "tasks", "pick_cop")
-    with pytest.raises(ConfigError, match="unknown hand 'zzz': valid: allegro_right, allegro_soft"):
+    with pytest.raises(ConfigError, match="unknown hand 'zzz': valid: allegro_left, allegro_right, allegro_soft"):
         find(CONFIG, "hands", "zzz")
 
 
@@ -91,6 +92,31 @@ def test_unknown_name_lists_the_valid_ones():
 def test_wrong_hand_values(key, value, message):
     with pytest.raises(ConfigError, match=message):
         parse(HandConfig, raw("hands", "allegro_right") | {key: value}, "hand")
+
+
+def test_dash_has_sixteen_angles_and_twelve_motors():
+    dash = load(HandConfig, CONFIG / "hands/dash_right.yaml")
+    assert len(dash.joint_names) == 16 and len(dash.motors) == 12
+    joints = dash.followed(np.full(16, 0.5) + 0.1 * np.arange(16))
+    for name, coupling in dash.coupled.items():
+        assert joints[dash.joint_names.index(name)] == joints[dash.joint_names.index(coupling.joint)]
+    assert (dash.followed(np.full(16, 9.0)) == dash.upper).all()
+
+
+@pytest.mark.parametrize(("coupled", "message"), [
+    ({"joint_9.9": {"joint": "joint_1.0"}}, "did you mean 'joint_9.0'"),
+    ({"joint_3.0": {"joint": "joint_33"}}, "coupled names"),
+    ({"joint_3.0": {"joint": "joint_2.0"}, "joint_2.0": {"joint": "joint_1.0"}}, "follows another joint itself"),
+    ({"joint_3.0": {"joint": "joint_2.0", "ratio": 0.0}}, "a fixed joint")])
+def test_wrong_coupling(coupled, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(HandConfig, raw("hands", "allegro_right") | {"coupled": coupled}, "hand")
+
+
+def test_a_missing_model_says_where_to_get_it():
+    leap = load(HandConfig, CONFIG / "hands/leap_right.yaml")
+    with pytest.raises(ConfigError, match=r"get it from https://github\.com/dexsuite/dex-urdf"):
+        resolve_model(leap.urdf, leap.urdf_source)
 
 
 def test_trajectory_must_start_at_zero_and_increase():

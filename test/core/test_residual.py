@@ -56,3 +56,14 @@ def test_another_hand_is_refused():
     other = GraspParameters(np.zeros(3), np.zeros(3), ("a",), np.zeros(1), "other")
     with pytest.raises(ValueError, match="joints"):
         SPACE.apply(other, np.zeros(22))
+
+
+def test_coupled_joints_have_no_residual_of_their_own():
+    space = ResidualSpace.by_group(JOINTS[:3] + JOINTS[4:], (0.02, 0.2, 0.1), (0.08, 0.8, 0.5))
+    assert space.size == 21 and "j3" not in space.names
+    xi = grasp([0.0] * 22)
+    changed = space.apply(xi, np.ones(21))
+    assert changed.joints[3] == 0.0 and (np.delete(changed.joints, 3) == 1.0).all()
+    assert np.allclose(space.between(xi, changed), np.ones(21))
+    with pytest.raises(ValueError, match="xi has the joints"):
+        ResidualSpace.by_group(("j3", "other"), (0.1, 0.1, 0.1), (1.0, 1.0, 1.0)).apply(xi, np.zeros(8))

@@ -13,8 +13,8 @@ from deft_core.types import Array
 
 # Half closed: bend of each joint, rad, about MANO's z axis (fingers along -x, palm down: +z bends to the palm).
 FINGER_BEND = (0.8, 0.8, 0.6)
-THUMB_BEND = (0.2, 0.5, 0.5)
-THUMB_BEND_AXIS = np.array([0.51, -0.81, 0.30])  # of MANO's flat right hand; positive flexes to the palm
+# Thumb abducted by 0.95 and bent by 0.5, 0.2, 0.35, as rotation vectors
+THUMB = np.array([[0.93, 0.26, 0.44], [0.09, -0.16, 0.07], [0.13, -0.29, 0.15]])
 # About half of what a person can do between palm up and palm down, for `random`.
 RANDOM_TILT = 0.9  # rad
 
@@ -42,7 +42,7 @@ def half_closed_hand() -> Array:
     pose = np.zeros((15, 3))
     for finger in range(4):
         pose[3 * finger:3 * finger + 3, 2] = FINGER_BEND
-    pose[12:15] = np.asarray(THUMB_BEND)[:, None] * THUMB_BEND_AXIS / np.linalg.norm(THUMB_BEND_AXIS)
+    pose[12:15] = THUMB
     return pose.ravel()
 
 

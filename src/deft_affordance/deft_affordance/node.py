@@ -74,7 +74,7 @@ class AffordanceNode(Node):
             mean_contact=conv.point_msg(np.mean(points, axis=0)),
             wrist_orientation_base=conv.quaternion_msg(prediction.wrist_in_base),
             wrist_orientation_camera=conv.quaternion_msg(camera_rotation.inv() * prediction.wrist_in_base),
-            mano_joint_angles=prediction.mano_pose, confidence=float(prediction.confidence))
+            side="right", mano_joint_angles=prediction.mano_pose, confidence=float(prediction.confidence))
 
 
 def main() -> None:

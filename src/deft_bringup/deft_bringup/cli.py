@@ -17,8 +17,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from deft_bringup import hand_cli
+
 app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
                   pretty_exceptions_enable=False, add_completion=False)
+app.add_typer(hand_cli.app, name="hand")
 
 EXIT_FAILED, EXIT_USAGE, EXIT_CANCELLED = 1, 2, 130
 

@@ -23,7 +23,8 @@ from deft_perception.look import LookConfig
 from deft_perception.nouns import NounMatcher
 from deft_perception.observation import Frame, Observation, Observer
 from deft_perception.tabletop import TabletopConfig, TabletopSegmenter
-from deft_retarget.axis_mapping import AxisRetargeter, grasp_rotation
+from deft_retarget.retargeter import Retargeter
+from deft_retarget.wrist import grasp_rotation
 from deft_sim.camera import SimCamera
 from deft_sim.controller import JointTrajectory
 from deft_sim.history import Verdict
@@ -75,7 +76,7 @@ class SimRobot:
         self.port = SimPort(self.world, self.gate)
         self.planner = GraspPlanner(robot, hand, model, self.gate)
         self.executor = GraspExecutor(robot, hand, model, OmplPlanner(model), self.planner, self.port)
-        self.retargeter = AxisRetargeter(hand)
+        self.retargeter = Retargeter(hand)
         self.observer = Observer(robot, TabletopSegmenter(TabletopConfig()), NounMatcher(default_config_dir() / "perception"))
 
     def look(self) -> tuple[Observation, GraspParameters]:

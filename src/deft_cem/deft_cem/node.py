@@ -69,7 +69,7 @@ class CemServer(Node):
         self._config_dir = declare_config_dir(self)
         self._robot, self._hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
         self._config = declare_fields(self, CemConfig, "cem.")
-        self._space = self._config.space(self._hand.joint_names)
+        self._space = self._config.space(self._hand.motors)
         self._closing = threading.Event()
         self._reset_first = declare(self, "confirm_scene_at_start", False,
                                     "ask the operator to make the scene ready before the first episode")

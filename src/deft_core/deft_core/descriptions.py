@@ -10,11 +10,12 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from deft_core.config import Config, find, load, parse, read_yaml
+from deft_core.config import Config, find, load, nearest, parse, read_yaml
 from deft_core.errors import ConfigError
-from deft_core.types import Intrinsics, Pose
+from deft_core.types import Array, Intrinsics, Pose
 
 Vector3 = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
@@ -31,13 +32,56 @@ class FrameConfig(Config):
         return Pose.from_xyz_rpy(self.xyz, self.rpy)
 
 
+class TableJoint(Config):
+    """One revolute joint of a kinematic table: what `<joint>` says in a URDF. Limits are the hand's."""
+
+    parent: str = Field(description="parent link")
+    child: str = Field(description="child link")
+    xyz: Vector3 = Field(description="joint frame in the parent link, m")
+    rpy: Vector3 = Field((0.0, 0.0, 0.0), description="joint frame in the parent link, rad")
+    axis: Vector3 = Field(description="axis of rotation in the joint frame")
+
+
+class TableFrame(Config):
+    """A point fixed to a link, such as a fingertip."""
+
+    parent: str
+    xyz: Vector3 = Field(description="in the parent link, m")
+
+
+class KinematicTable(Config):
+    """Joint axes of a hand whose URDF does not come with DEFT; used where that URDF is not there."""
+
+    source: str = Field(description="where the numbers come from")
+    joints: dict[str, TableJoint]
+    frames: dict[str, TableFrame]
+
+
+class Coupling(Config):
+    """A joint without a motor of its own: its angle is ratio * that of another one."""
+
+    joint: str = Field(description="the joint that it follows")
+    ratio: float = Field(1.0, description="rad per rad")
+
+    @model_validator(mode="after")
+    def _moves(self) -> Coupling:
+        if self.ratio == 0.0:
+            raise ValueError("a ratio of 0 is a fixed joint: leave it out of joint_names")
+        return self
+
+
 class HandConfig(Config):
     """A robot hand (`hands/*.yaml`)."""
 
     name: str
+    side: Literal["right", "left"] = "right"
     urdf: str = Field(description="path of the URDF; {example_robot_data} stands for that package's folder")
+    urdf_source: str = Field("", description="where to get the URDF, if it does not come with DEFT")
+    kinematics: KinematicTable | None = Field(None,
+                                              description="joint axes to do without the URDF where only kinematics matter")
     base_link: str = Field(description="root link of the hand's URDF")
-    joint_names: tuple[str, ...] = Field(description="actuated joints, URDF names, in command order")
+    joint_names: tuple[str, ...] = Field(description="joints, URDF names, in command order")
+    coupled: dict[str, Coupling] = Field(default_factory=dict, description="joints that share another one's motor")
     lower: tuple[float, ...] = Field(description="lower joint limits, rad")
     upper: tuple[float, ...] = Field(description="upper joint limits, rad")
     velocity_limit: Positive = Field(description="rad/s, for every joint")
@@ -59,7 +103,26 @@ class HandConfig(Config):
         for name, lo, q, hi in zip(self.joint_names, self.lower, self.open_pose, self.upper, strict=True):
             if not lo <= q <= hi:
                 raise ValueError(f"open_pose of {name} is {q}, outside [{lo}, {hi}]")
+        for name, coupling in self.coupled.items():
+            for joint in (name, coupling.joint):
+                if joint not in self.joint_names:
+                    raise ValueError(f"coupled names the joint '{joint}': {nearest(joint, self.joint_names)}")
+            if coupling.joint in self.coupled:
+                raise ValueError(f"'{name}' follows '{coupling.joint}', which follows another joint itself")
         return self
+
+    def followed(self, joints: Array) -> Array:
+        """Joints (n,), rad, within the limits, with the coupled ones where their motors take them."""
+        joints = np.clip(joints, self.lower, self.upper)
+        for name, coupling in self.coupled.items():
+            row = self.joint_names.index(name)
+            joints[row] = coupling.ratio * joints[self.joint_names.index(coupling.joint)]
+        return np.clip(joints, self.lower, self.upper)
+
+    @property
+    def motors(self) -> tuple[str, ...]:
+        """The joints that move on their own; the others are coupled to them."""
+        return tuple(name for name in self.joint_names if name not in self.coupled)
 
 
 class CameraConfig(Config):
@@ -203,8 +266,11 @@ def load_task(config_dir: Path, name: str) -> TaskConfig:
     return parse(TaskConfig, data, str(path))
 
 
-def resolve_model(path: str) -> Path:
+def resolve_model(path: str, source: str = "") -> Path:
     """The file behind a URDF entry.
+
+    Args:
+        source: where to get it, for the message.
 
     Raises:
         ConfigError: the file or the package that it stands in is missing.
@@ -213,8 +279,9 @@ def resolve_model(path: str) -> Path:
         path = path.replace("{example_robot_data}", str(example_robot_data_root() / "example-robot-data"))
     resolved = Path(path).expanduser()
     if not resolved.is_file():
-        raise ConfigError(f"robot model '{resolved}' does not exist; `pip install example-robot-data`, "
-                                 "or correct the path in the hand's or robot's YAML")
+        where = f"get it from {source}" if source else "`pip install example-robot-data`"
+        raise ConfigError(f"robot model '{resolved}' does not exist; {where}, or correct the path in the hand's or "
+                          "robot's YAML")
     return resolved
 
 

@@ -21,7 +21,7 @@ class ResidualSpace:
     right: R(xi) * exp(eps). For a 16-joint hand it has 22 numbers (paper section 1.2).
 
     Attributes:
-        joint_names: hand joints, URDF names.
+        joint_names: hand joints that have a motor, URDF names; joints coupled to them follow at execution.
         sigma: (6 + n,) standard deviation of the first distribution, metres and rad.
         bound: (6 + n,) eps is clipped to [-bound, bound], metres and rad.
     """
@@ -61,13 +61,19 @@ class ResidualSpace:
             raise ValueError(f"eps has shape {eps.shape}, this residual space needs ({self.size},)")
         if not np.isfinite(eps).all():
             raise ValueError("eps is not finite")
-        if xi.joint_names != self.joint_names:
-            raise ValueError(f"xi has the joints {xi.joint_names}, this residual space {self.joint_names}")
+        joints = xi.joints.copy()
+        joints[self._rows(xi)] += eps[6:]
         rotation = xi.rotation() * Rotation.from_rotvec(eps[3:6])
         return replace(xi, contact=xi.contact + eps[:3], wrist_rotation=rotation.as_rotvec(),
-                       joints=xi.joints + eps[6:])
+                       joints=joints)
 
     def between(self, xi: GraspParameters, other: GraspParameters) -> Array:
         """The eps with apply(xi, eps) == other."""
         wrist = (xi.rotation().inv() * other.rotation()).as_rotvec()
-        return np.concatenate([other.contact - xi.contact, wrist, other.joints - xi.joints])
+        return np.concatenate([other.contact - xi.contact, wrist, (other.joints - xi.joints)[self._rows(xi)]])
+
+    def _rows(self, xi: GraspParameters) -> list[int]:
+        """Where the joints of eps stand in xi, which also has those that follow others."""
+        if not set(self.joint_names) <= set(xi.joint_names):
+            raise ValueError(f"xi has the joints {xi.joint_names}, this residual space {self.joint_names}")
+        return [xi.joint_names.index(name) for name in self.joint_names]

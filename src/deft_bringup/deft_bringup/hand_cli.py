@@ -1,0 +1,152 @@
+"""`deft hand`: look at a robot hand's retargeting, check it, and fit its thumb. Needs neither ROS nor a robot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deft_core.config import default_config_dir, find, load
+from deft_core.descriptions import HandConfig
+from deft_core.errors import ConfigError, DeftError
+
+app = typer.Typer(help="Retarget human hands to a robot hand: check, draw, fit.", no_args_is_help=True)
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+SEED, SEQUENCES, FRAMES = 5, 10, 100  # natural poses that `check` retargets
+
+
+class Method(str, Enum):
+    """How joints are found."""
+
+    axis = "axis"
+    vector = "vector"
+    dexpilot = "dexpilot"
+
+
+Name = Annotated[str, typer.Argument(help="name of a file in config/hands, e.g. leap_right")]
+Directory = Annotated[Path | None, typer.Option("--config-dir", help="folder with hands/; default: deft_bringup's")]
+ManoFile = Annotated[Path | None, typer.Option("--mano-file", help="your licensed MANO_RIGHT.pkl in place of the free hand")]
+
+
+@app.command()
+def check(name: Name, config_dir: Directory = None, mano_file: ManoFile = None) -> None:
+    """Load hand NAME, retarget 1000 natural poses by every method, and say how well that went."""
+    from deft_retarget.kinematics import model_is_there
+    from deft_retarget.motions import natural_poses
+    from deft_retarget.retargeter import METHODS, Retargeter
+
+    console = Console()
+    with _explained():
+        hand, skeleton = _hand(name, config_dir), _skeleton(mano_file)
+        poses = natural_poses(skeleton, SEQUENCES, FRAMES, SEED).reshape(-1, 45)
+        model = "its own URDF" if model_is_there(hand) else "the table in its YAML (the URDF is not on this machine)"
+        console.print(f"{hand.name}: {hand.side} hand, {len(hand.joint_names)} joints, {len(hand.motors)} motors; "
+                      f"kinematics from {model}", highlight=False, soft_wrap=True)
+        table = Table("method", "fingertip error, mm: median by finger", "joints at a limit", "not converged", box=None)
+        for method in METHODS:
+            retargeter = Retargeter(hand, method, skeleton)
+            found = retargeter.batch(poses)
+            errors = 1e3 * np.nanmedian(found.fingertip_errors, axis=0)
+            busiest = found.saturated.mean(axis=0)
+            worst = int(busiest.argmax())
+            table.add_row(method, ", ".join(f"{f} {e:.0f}" for f, e in zip(retargeter.fingers, errors, strict=True)),
+                          f"{100 * found.saturated.mean():.1f} % (most: {hand.joint_names[worst]}, "
+                          f"{100 * busiest[worst]:.0f} %)",
+                          f"{(~found.converged).sum()} of {len(poses)}")
+        console.print(table)
+
+
+@app.command()
+def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
+            gestures: Annotated[str, typer.Option(help="which, with commas; `deft hand gestures` lists them")
+                                ] = "flat,half_closed,pinch,fist",
+            pose: Annotated[Path | None, typer.Option(help="in place of gestures: a .npy of MANO poses (45,) or (N, 45), rad, "
+                                                      "flat hand = 0", exists=True, dir_okay=False)] = None,
+            method: Annotated[Method | None, typer.Option(help="default: the hand's own")] = None,
+            left: Annotated[bool, typer.Option("--left", help="the poses are of MANO's left hand")] = False,
+            config_dir: Directory = None, mano_file: ManoFile = None) -> None:
+    """Draw the human skeleton and robot hand NAME side by side."""
+    from deft_core.config import nearest
+    from deft_retarget.motions import GESTURES, gesture
+    from deft_retarget.pictures import compare
+    from deft_retarget.retargeter import Retargeter
+
+    if out.suffix.lower() != ".png":
+        _fail(f"--out needs a name that ends in .png, not {out.name}", EXIT_USAGE)
+    with _explained():
+        skeleton = _skeleton(mano_file)
+        if pose:
+            rows = np.atleast_2d(_poses(pose))
+            poses = [(f"{pose.name}, pose {i}", row) for i, row in enumerate(rows)]
+        else:
+            for wanted in gestures.split(","):
+                if wanted not in GESTURES:
+                    raise ConfigError(f"unknown gesture '{wanted}': {nearest(wanted, GESTURES)}")
+            poses = [(wanted, gesture(skeleton, wanted)) for wanted in gestures.split(",")]
+        compare(Retargeter(_hand(name, config_dir), method.value if method else None, skeleton), poses, out, "left" if left
+                else "right")
+    Console().print(str(out), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def gestures() -> None:
+    """List the gestures that `picture` knows."""
+    from deft_retarget.motions import GESTURES
+
+    Console().print("\n".join(GESTURES))
+
+
+@app.command("fit-thumb")
+def fit(name: Name, config_dir: Directory = None) -> None:
+    """Print rows for the thumb in `retarget.joints` of hand NAME, fitted to what the optimiser finds on natural poses."""
+    from deft_retarget.fit_thumb import fit_thumb
+
+    with _explained():
+        found = fit_thumb(_hand(name, config_dir))
+    for joint, row in found.rows.items():
+        print(f'    "{joint}": {{{", ".join(f"{key}: {value}" for key, value in row.items())}}}')
+    Console(stderr=True).print(f"median error of the thumb's tip: {1e3 * found.before:.0f} mm with the present rows, "
+                               f"{1e3 * found.after:.0f} mm with these, {1e3 * found.optimiser:.0f} mm by the optimiser",
+                               highlight=False, soft_wrap=True)
+
+
+def _hand(name: str, config_dir: Path | None) -> HandConfig:
+    return load(HandConfig, find(config_dir or default_config_dir(), "hands", name))
+
+
+def _skeleton(mano_file: Path | None):  # type: ignore[no-untyped-def]
+    from deft_retarget.mano_file import mano_skeleton
+    from deft_retarget.skeleton import shipped_skeleton
+
+    return mano_skeleton(mano_file.expanduser()) if mano_file else shipped_skeleton()
+
+
+def _poses(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"'{path}' is no .npy of numbers: {error}") from None
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Errors as a sentence and an exit status."""
+    try:
+        yield
+    except ConfigError as error:
+        _fail(str(error), EXIT_USAGE)
+    except DeftError as error:
+        _fail(error.message, EXIT_FAILED)
+
+
+def _fail(message: str, code: int) -> None:
+    Console(stderr=True).print(f"deft: {message}", style="red", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)

@@ -1,0 +1,213 @@
+"""Bounded Newton steps on the key-vector objective, compiled.
+
+The objective of motor angles u (m,), rad:
+
+    f(u) = sum_v w_v huber(|p_task(v) - p_origin(v) - target_v|) + s |u - u0|^2 + c sum_c max(0, r_c - |p_a(c) - p_b(c)|)^3
+
+with the points p from Pinocchio. Gradient and Hessian are exact, and both are continuous but for the Hessian where a length
+crosses the Huber radius. With Pinocchio's Jacobian columns (v_j, omega_j) a point moves with J_j = v_j + omega_j x p, and its
+second derivative for a joint i at or before j on its chain is omega_i x J_j.
+
+Compiled because one evaluation is a few hundred multiplications: NumPy's calls would cost ten times the arithmetic.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from deft_core.types import Array
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+LEAST_CURVATURE = 1e-4  # 1/rad^2
+LONGEST_STEP = 0.4      # rad; a longer one leaves the valley that it began in
+
+
+@numba.njit(cache=True)
+def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio: Array, vectors: Ints, targets: Array,
+             weights: Array, huber: float, pairs: Ints, gap: float, stiffness: float, motors: Array, centre: Array,
+             smoothness: float, gradient: Array, hessian: Array) -> float:
+    """f, with its gradient (m,) and Hessian (m, m) written in place.
+
+    Args:
+        jacobian: (6, n) Pinocchio's joint Jacobian in world axes about the world's origin.
+        points: (k, 3) m. support: (k, n) which joints move which point.
+        source, ratio: (n,) motor and ratio of each joint.
+        vectors: (v, 2) rows of points: origin, task. targets: (v, 3) m. weights: (v,). huber: m, where the loss turns linear.
+        pairs: (c, 2) rows of points to be kept `gap` (m) apart with `stiffness` (1/m^3).
+        motors, centre: (m,) rad, here and where smoothness (1/rad^2) pulls to.
+    """
+    n, m, k = jacobian.shape[1], motors.size, points.shape[0]
+    moved = np.zeros((k, 3, n))
+    for p in range(k):
+        x, y, z = points[p]
+        for j in range(n):
+            if support[p, j]:
+                a, b, c = jacobian[3, j], jacobian[4, j], jacobian[5, j]
+                moved[p, 0, j] = jacobian[0, j] + b * z - c * y
+                moved[p, 1, j] = jacobian[1, j] + c * x - a * z
+                moved[p, 2, j] = jacobian[2, j] + a * y - b * x
+    pull = np.zeros((k, 3))           # derivative of f by each point
+    slope, curve = np.zeros(n), np.zeros((n, n))
+    cost = 0.0
+    for v in range(vectors.shape[0] + pairs.shape[0]):
+        key = v < vectors.shape[0]
+        c = v - vectors.shape[0]
+        start, end = (vectors[v, 0], vectors[v, 1]) if key else (pairs[c, 0], pairs[c, 1])
+        d0, d1, d2 = points[end, 0] - points[start, 0], points[end, 1] - points[start, 1], points[end, 2] - points[start, 2]
+        if key:
+            d0, d1, d2 = d0 - targets[v, 0], d1 - targets[v, 1], d2 - targets[v, 2]
+        distance = np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
+        # along: f'(distance) / distance; the Hessian is isotropic * 1 + along_d * d d^T
+        if key:
+            beyond = max(distance, huber)
+            along = weights[v] / beyond
+            cost += weights[v] * (distance * distance / (2.0 * beyond) + 0.5 * (beyond - huber))
+            isotropic = along
+            along_d = -along / (distance * distance) if distance > huber else 0.0
+        else:
+            if distance >= gap:
+                continue
+            short = gap - distance
+            cost += stiffness * short * short * short
+            safe = max(distance, 1e-9)
+            along = -3.0 * stiffness * short * short / safe
+            isotropic = along
+            along_d = (6.0 * stiffness * short - along) / (safe * safe)
+        pull[end, 0] += along * d0
+        pull[end, 1] += along * d1
+        pull[end, 2] += along * d2
+        pull[start, 0] -= along * d0
+        pull[start, 1] -= along * d1
+        pull[start, 2] -= along * d2
+        for i in range(n):
+            if not (support[end, i] or support[start, i]):
+                continue
+            i0, i1, i2 = (moved[end, 0, i] - moved[start, 0, i], moved[end, 1, i] - moved[start, 1, i],
+                          moved[end, 2, i] - moved[start, 2, i])
+            i_along = d0 * i0 + d1 * i1 + d2 * i2
+            slope[i] += along * i_along
+            for j in range(i, n):
+                if not (support[end, j] or support[start, j]):
+                    continue
+                j0, j1, j2 = (moved[end, 0, j] - moved[start, 0, j], moved[end, 1, j] - moved[start, 1, j],
+                              moved[end, 2, j] - moved[start, 2, j])
+                curve[i, j] += isotropic * (i0 * j0 + i1 * j1 + i2 * j2) + along_d * i_along * (d0 * j0 + d1 * j1 + d2 * j2)
+    for p in range(k):
+        g0, g1, g2 = pull[p]
+        for j in range(n):
+            if not support[p, j]:
+                continue
+            m0, m1, m2 = moved[p, 0, j], moved[p, 1, j], moved[p, 2, j]
+            c0, c1, c2 = m1 * g2 - m2 * g1, m2 * g0 - m0 * g2, m0 * g1 - m1 * g0
+            for i in range(j + 1):
+                if support[p, i]:
+                    curve[i, j] += jacobian[3, i] * c0 + jacobian[4, i] * c1 + jacobian[5, i] * c2
+    gradient[:] = 0.0
+    hessian[:] = 0.0
+    for i in range(n):
+        a = source[i]
+        gradient[a] += ratio[i] * slope[i]
+        hessian[a, a] += ratio[i] * ratio[i] * curve[i, i]
+        for j in range(i + 1, n):
+            b = source[j]
+            both = ratio[i] * ratio[j] * curve[i, j]
+            hessian[a, b] += both
+            hessian[b, a] += both
+    for a in range(m):
+        away = motors[a] - centre[a]
+        cost += smoothness * away * away
+        gradient[a] += 2.0 * smoothness * away
+        hessian[a, a] += 2.0 * smoothness
+    return cost
+
+
+@numba.njit(cache=True)
+def _solve(matrix: Array, right: Array, damping: float, step: Array) -> bool:
+    """step = (matrix + damping * diagonal)^-1 right by Cholesky; False where that is not positive definite."""
+    size = right.size
+    factor = np.empty((size, size))
+    for i in range(size):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            if i == j:
+                total += damping * max(abs(matrix[i, i]), 1e-6)
+            for k in range(j):
+                total -= factor[i, k] * factor[j, k]
+            if i == j:
+                if not total > 1e-12:
+                    return False
+                factor[i, i] = np.sqrt(total)
+            else:
+                factor[i, j] = total / factor[j, j]
+    for i in range(size):
+        total = right[i]
+        for k in range(i):
+            total -= factor[i, k] * step[k]
+        step[i] = total / factor[i, i]
+    for i in range(size - 1, -1, -1):
+        total = step[i]
+        for k in range(i + 1, size):
+            total -= factor[k, i] * step[k]
+        step[i] = total / factor[i, i]
+    return True
+
+
+@numba.njit(cache=True)
+def _bent_upwards(matrix: Array) -> Array:
+    """The matrix with every eigenvalue replaced by its size, and by LEAST_CURVATURE where that is next to nothing."""
+    values, vectors = np.linalg.eigh(matrix)
+    for i in range(values.size):
+        values[i] = max(abs(values[i]), LEAST_CURVATURE)
+    return (vectors * values) @ vectors.T
+
+
+@numba.njit(cache=True)
+def newton_step(motors: Array, gradient: Array, hessian: Array, lower: Array, upper: Array, damping: float, source: Ints,
+                ratio: Array, trial: Array, joints: Array) -> tuple[float, float]:
+    """A damped Newton step of the motors that are free to move, cut at the limits; written to `trial` and as `joints`.
+
+    A motor at a limit that the gradient pushes against stays there. Where f curves down, the step goes as if it curved up as
+    much: away from saddles instead of to them.
+
+    Returns:
+        how far from optimal we are, the largest gradient component of a motor free to follow it; and by how much
+        f falls along the step if it is as quadratic as here.
+    """
+    m = motors.size
+    free = np.empty(m, np.int64)
+    count = 0
+    residual = 0.0
+    for a in range(m):
+        if not ((motors[a] <= lower[a] and gradient[a] > 0.0) or (motors[a] >= upper[a] and gradient[a] < 0.0)):
+            free[count] = a
+            count += 1
+            residual = max(residual, abs(gradient[a]))
+    matrix, right, step = np.empty((count, count)), np.empty(count), np.empty(count)
+    for i in range(count):
+        right[i] = -gradient[free[i]]
+        for j in range(count):
+            matrix[i, j] = hessian[free[i], free[j]]
+    if not _solve(matrix, right, damping, step):
+        _solve(_bent_upwards(matrix), right, damping, step)
+    largest = 0.0
+    for i in range(count):
+        largest = max(largest, abs(step[i]))
+    shorter = min(1.0, LONGEST_STEP / max(largest, LONGEST_STEP))
+    for a in range(m):
+        trial[a] = motors[a]
+    for i in range(count):
+        a = free[i]
+        trial[a] = min(max(motors[a] + shorter * step[i], lower[a]), upper[a])
+    for j in range(source.size):
+        joints[j] = ratio[j] * trial[source[j]]
+    promised = 0.0
+    for a in range(m):
+        moved = trial[a] - motors[a]
+        promised -= gradient[a] * moved
+        for b in range(m):
+            promised -= 0.5 * moved * hessian[a, b] * (trial[b] - motors[b])
+    return residual, promised
