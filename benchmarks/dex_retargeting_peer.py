@@ -1,13 +1,11 @@
 """dex-retargeting behind a pipe, for benchmarks/retarget.py; runs in the peers' environment (benchmarks/README.md).
 
 Reads pickled requests from stdin and answers each on stdout:
-    ("build", settings)                       the peer's own configuration of one hand
-    ("retarget", keypoints, fresh)            (T, 21, 3) m, OpenPose order, axes of the robot's base -> joints (T, n), seconds
-    (T,)
-                                              one warm-started sequence, or with fresh=True each pose from the middle of the
-                                              limits
-    ("objective", keypoints, joints)          the peer's own objective at any joints (T, n): values (T,)
-Joints are in the order of the names that "build" answers.
+    ("build", settings)                       the peer's own configuration of one hand: names of its joints
+    ("retarget", keypoints, fresh)            a warm-started sequence, or with fresh=True each pose from the middle of the
+                                              limits: joints (T, n), seconds (T,)
+    ("objective", keypoints, joints, fresh)   the peer's own objective at any joints (T, n): values (T,)
+Keypoints are (T, 21, 3) m, OpenPose order, axes of the robot's base; joints are in the order of the names.
 """
 
 import contextlib

@@ -41,6 +41,10 @@ def test_picture_of_ones_own_poses(tmp_path):
     np.save(tmp_path / "poses.npy", np.zeros((2, 45)))
     assert deft_hand("picture", "leap_right", "--pose", str(tmp_path / "poses.npy"), "--out",
                      str(tmp_path / "p.png")).returncode == 0
+    for name, poses in (("empty", np.zeros((0, 45))), ("words", np.array(["a"] * 45))):
+        np.save(tmp_path / f"{name}.npy", poses)
+        result = deft_hand("picture", "leap_right", "--pose", str(tmp_path / f"{name}.npy"), "--out", str(tmp_path / "q.png"))
+        assert result.returncode in (1, 2) and "Traceback" not in result.stderr
     np.save(tmp_path / "bad.npy", np.full(45, np.nan))
     result = deft_hand("picture", "leap_right", "--pose", str(tmp_path / "bad.npy"), "--out", str(tmp_path / "q.png"))
     assert result.returncode == 1 and "non-finite" in result.stderr and not (tmp_path / "q.png").exists()
@@ -56,6 +60,8 @@ def test_fit_thumb_prints_rows_for_the_yaml():
 @pytest.mark.parametrize(("words", "said"), [
     (("check", "leap_rihgt"), "did you mean 'leap_right'"), (("picture", "leap_right", "--out", "x.jpg"), "ends in .png"),
     (("picture", "leap_right", "--gestures", "fits", "--out", "x.png"), "did you mean 'fist'"),
+    (("picture", "leap_right", "--out", "/none/x.png"), "no folder"),
+    (("picture", "leap_right", "--out", "x.png", "--method", "vektor"), "did you mean 'vector'"),
     (("check", "leap_right", "--mano-file", "/none.pkl"), "cannot be read")])
 def test_wrong_words_are_refused_with_the_right_ones(words, said):
     result = deft_hand(*words)

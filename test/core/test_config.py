@@ -10,7 +10,7 @@ import yaml
 from support import CONFIG
 
 from deft_core.config import content_hash, find, load, parse, read_yaml
-from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task, resolve_model
+from deft_core.descriptions import Coupling, HandConfig, RobotConfig, TaskConfig, load_task, resolve_model
 from deft_core.errors import ConfigError
 
 
@@ -107,10 +107,36 @@ def test_dash_has_sixteen_angles_and_twelve_motors():
     ({"joint_9.9": {"joint": "joint_1.0"}}, "did you mean 'joint_9.0'"),
     ({"joint_3.0": {"joint": "joint_33"}}, "coupled names"),
     ({"joint_3.0": {"joint": "joint_2.0"}, "joint_2.0": {"joint": "joint_1.0"}}, "follows another joint itself"),
-    ({"joint_3.0": {"joint": "joint_2.0", "ratio": 0.0}}, "a fixed joint")])
+    ({"joint_3.0": {"joint": "joint_2.0", "ratio": 0.0}}, "a fixed joint"),
+    ({"joint_3.0": {"joint": "joint_2.0", "ratio": 0.5}}, "open_pose of joint_3.0 is 0.1; coupled to joint_2.0 it is 0.05"),
+    ({"joint_12.0": {"joint": "joint_3.0", "ratio": -1.0}}, "exclude each other")])
 def test_wrong_coupling(coupled, message):
     with pytest.raises(ConfigError, match=message):
         parse(HandConfig, raw("hands", "allegro_right") | {"coupled": coupled}, "hand")
+
+
+def test_a_motor_keeps_what_is_coupled_to_it_within_its_limits():
+    dash = load(HandConfig, CONFIG / "hands/dash_right.yaml")
+    row, dip = dash.joint_names.index("index_pip"), dash.joint_names.index("index_dip")
+    upper = list(dash.upper)
+    upper[dip] = 1.0
+    coupled = {**dash.coupled, "index_dip": Coupling(joint="index_pip", ratio=0.9)}
+    hand = dash.model_copy(update={"upper": tuple(upper), "coupled": coupled})
+    joints = hand.followed(np.full(16, 1.5))
+    assert joints[row] == pytest.approx(1.0 / 0.9) and joints[dip] == 1.0
+
+
+@pytest.mark.parametrize(("joint", "change", "message"), [
+    ("0", {"parent": "mcp_jiont"}, "exactly one link"), ("0", {"child": "dip"}, "hangs from two joints"),
+    ("0", {"axis": [0, 0, 0]}, "zero"), ("1", {"parent": "fingertip"}, "in a circle")])
+def test_wrong_kinematic_tables(joint, change, message):
+    data = raw("hands", "leap_right")
+    data["kinematics"]["joints"][joint] |= change
+    with pytest.raises(ConfigError, match=message):
+        parse(HandConfig, data, "hand")
+    del data["kinematics"]["joints"][joint]
+    with pytest.raises(ConfigError, match=r"no row for|exactly one link|in a circle"):
+        parse(HandConfig, data, "hand")
 
 
 def test_a_missing_model_says_where_to_get_it():

@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 from deft_core.errors import ConfigError, DeftError
 from deft_retarget.anatomy import anatomical_angles, anatomical_axes
 from deft_retarget.axis_mapping import ANGLES
-from deft_retarget.motions import poses_of
+from deft_retarget.motions import gesture, poses_of
 from deft_retarget.retargeter import Retargeter
-from deft_retarget.skeleton import FINGERS, TIP, shipped_skeleton
+from deft_retarget.skeleton import FINGERS, TIP, HandSkeleton, shipped_skeleton
 
 AXES_OF = anatomical_axes(shipped_skeleton())
 
@@ -99,7 +99,7 @@ def test_a_table_with_wrong_names_is_refused(hand):
     def load(joints):
         return Retargeter(hand.model_copy(update={"retarget": {**hand.retarget, "joints": joints}}))
 
-    with pytest.raises(ConfigError, match=r"missing \['joint_3.0'\]"):
+    with pytest.raises(ConfigError, match=r"missing \['joint_3.0'\].*fit-thumb"):
         load({k: v for k, v in rows.items() if k != "joint_3.0"})
     with pytest.raises(ConfigError, match=r"did you mean 'index.dip.bend'"):
         load({**rows, "joint_3.0": {"index.dop.bend": 1.0}})
@@ -108,6 +108,20 @@ def test_a_table_with_wrong_names_is_refused(hand):
     with pytest.raises(ConfigError, match="finite"):
         load({**rows, "joint_3.0": {"offset": float("nan")}})
     assert len(set(ANGLES)) == 45
+
+
+def test_a_longer_human_hand_makes_the_same_robot_hand_smaller(hand, skeleton):
+    longer = HandSkeleton(1.2 * skeleton.joints, 1.2 * skeleton.tips, None, "")
+    ours, theirs = Retargeter(hand, "vector", skeleton), Retargeter(hand, "vector", longer)
+    pose = gesture(skeleton, "half_closed")
+    assert theirs.scale == pytest.approx(ours.scale / 1.2) and ours.scale == pytest.approx(1.24, rel=1e-3)
+    assert np.allclose(ours.retarget(pose).joints, theirs.retarget(pose).joints, atol=1e-6)
+
+
+def test_an_unknown_side_is_refused(hand):
+    for call in (Retargeter(hand).retarget, Retargeter(hand).batch):
+        with pytest.raises(DeftError, match="must be right or left"):
+            call(np.zeros(45) if call.__name__ == "retarget" else np.zeros((1, 45)), side="Left")
 
 
 def test_one_pose_at_a_time(hand):

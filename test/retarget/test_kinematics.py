@@ -10,7 +10,11 @@ import pytest
 from retarget_hands import load_hand
 
 from deft_core.errors import ConfigError
+from deft_retarget.axis_mapping import ANGLES
 from deft_retarget.kinematics import HandKinematics, model_is_there, urdf_of
+from deft_retarget.motions import natural_poses, poses_of
+from deft_retarget.retargeter import Retargeter
+from deft_retarget.skeleton import FINGERS
 
 
 def fingertips(hand):
@@ -70,11 +74,38 @@ def test_what_does_not_fit_the_urdf_is_named(change, message):
         HandKinematics(hand, [])
 
 
-def test_coupled_limits_that_exclude_each_other_are_refused():
-    hand = load_hand("dash_right")
-    lower = list(hand.lower)
-    upper = list(hand.upper)
-    row = hand.joint_names.index("index_dip")
-    lower[row], upper[row] = -1.0, -0.5
-    with pytest.raises(ConfigError, match=r"coupled to \['index_pip'\] exclude each other"):
-        HandKinematics(hand.model_copy(update={"lower": tuple(lower), "upper": tuple(upper)}), [])
+@pytest.mark.parametrize("content", [b"<robot", b"\xff\xfe", b"<robot name='x'><link name='a'/></robot>"])
+def test_a_broken_urdf_is_named(tmp_path, content):
+    (tmp_path / "x.urdf").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"x\.urdf is no tree|has no link"):
+        HandKinematics(load_hand("allegro_right").model_copy(update={"urdf": str(tmp_path / "x.urdf")}), [])
+
+
+def test_each_joint_turns_its_finger_the_way_its_row_says(any_hand, skeleton):
+    """What bends a human finger to its palm or spreads it to its thumb does so to the robot's (by forward kinematics)."""
+    retargeter = Retargeter(any_hand, "axis", skeleton)
+    grasp = any_hand.grasp_frame.pose().rotation.inv()
+    to_thumb = -1.0 if any_hand.side == "right" else 1.0  # along y of the grasp frame
+
+    def tips(angles):
+        pose = poses_of(skeleton, np.array([angles.get(name, 0.0) for name in ANGLES]).reshape(15, 3))
+        return grasp.apply(retargeter.kinematics.points(retargeter.retarget(pose).joints))
+
+    bent = {f"{finger}.{joint}.bend": 0.4 for finger in FINGERS[:4] for joint in ("mcp", "pip", "dip")}
+    start = tips(bent)
+    for row, finger in enumerate(retargeter.fingers, start=1):
+        if finger == "thumb":
+            across = tips({**bent, "thumb.cmc.bend": 0.4, "thumb.mcp.bend": 0.4})[row] - start[row]
+            assert across[1] * to_thumb < -0.005, "a thumb that bends goes to the fingers"
+            continue
+        for joint in ("mcp", "pip"):
+            assert (tips({**bent, f"{finger}.{joint}.bend": 0.6})[row] - start[row])[2] > 0.002, (finger, joint)
+        spread = tips({**bent, f"{finger}.mcp.spread": 0.15})[row] - start[row]
+        assert spread[1] * to_thumb > 0.002, (finger, "spread")
+
+
+def test_left_and_right_allegro_are_mirror_images(skeleton):
+    right, left = Retargeter(load_hand("allegro_right"), "dexpilot"), Retargeter(load_hand("allegro_left"), "dexpilot")
+    for pose in natural_poses(skeleton, 1, 40, 21)[0, ::8]:
+        there, here = (r.kinematics.points(r.retarget(pose).joints) for r in (right, left))
+        assert np.allclose(there * [1.0, -1.0, 1.0], here, atol=1e-5)

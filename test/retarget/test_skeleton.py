@@ -110,7 +110,14 @@ def test_flat_hand_mean(skeleton):
         skeleton.flat_pose(pose, flat_hand_mean=False)
 
 
-@pytest.mark.parametrize("pose", [np.zeros(44), np.full(45, np.nan), np.full((2, 45), np.inf), np.float64(0.0)])
+def test_the_mean_of_a_left_hand_is_the_mirror_image(skeleton):
+    licensed = HandSkeleton(skeleton.joints, skeleton.tips, np.linspace(-1, 1, 45), "")
+    pose = np.full(45, 0.1)
+    assert np.allclose(mirrored(licensed.flat_pose(pose, False, "left")), licensed.flat_pose(mirrored(pose), False))
+
+
+@pytest.mark.parametrize("pose", [np.zeros(44), np.full(45, np.nan), np.full((2, 45), np.inf), np.float64(0.0), ["0.1"] * 45,
+                                  [[0.0], [0.0, 1.0]], np.zeros(45, complex), np.full(45, 1e155)])
 def test_bad_poses_are_refused(skeleton, pose):
     with pytest.raises(DeftError, match=r"45 (angles|finite angles)"):
         skeleton.keypoints(pose)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -21,14 +20,6 @@ app = typer.Typer(help="Retarget human hands to a robot hand: check, draw, fit."
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 SEED, SEQUENCES, FRAMES = 5, 10, 100  # natural poses that `check` retargets
-
-
-class Method(str, Enum):
-    """How joints are found."""
-
-    axis = "axis"
-    vector = "vector"
-    dexpilot = "dexpilot"
 
 
 Name = Annotated[str, typer.Argument(help="name of a file in config/hands, e.g. leap_right")]
@@ -70,8 +61,10 @@ def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
                                 ] = "flat,half_closed,pinch,fist",
             pose: Annotated[Path | None, typer.Option(help="in place of gestures: a .npy of MANO poses (45,) or (N, 45), rad, "
                                                       "flat hand = 0", exists=True, dir_okay=False)] = None,
-            method: Annotated[Method | None, typer.Option(help="default: the hand's own")] = None,
+            method: Annotated[str | None, typer.Option(help="axis, vector or dexpilot; default: the hand's own")] = None,
             left: Annotated[bool, typer.Option("--left", help="the poses are of MANO's left hand")] = False,
+            mean_hand: Annotated[bool, typer.Option("--mean-hand", help="the poses are relative to MANO's mean hand, "
+                                                    "flat_hand_mean false; needs --mano-file")] = False,
             config_dir: Directory = None, mano_file: ManoFile = None) -> None:
     """Draw the human skeleton and robot hand NAME side by side."""
     from deft_core.config import nearest
@@ -81,18 +74,22 @@ def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
 
     if out.suffix.lower() != ".png":
         _fail(f"--out needs a name that ends in .png, not {out.name}", EXIT_USAGE)
+    if not out.absolute().parent.is_dir():
+        _fail(f"--out: there is no folder '{out.parent}'", EXIT_USAGE)
+    side: Literal["left", "right"] = "left" if left else "right"
     with _explained():
         skeleton = _skeleton(mano_file)
         if pose:
-            rows = np.atleast_2d(_poses(pose))
+            rows = np.atleast_2d(skeleton.flat_pose(_poses(pose), not mean_hand, side))
+            if not len(rows):
+                raise ConfigError(f"'{pose}' holds no pose")
             poses = [(f"{pose.name}, pose {i}", row) for i, row in enumerate(rows)]
         else:
             for wanted in gestures.split(","):
                 if wanted not in GESTURES:
                     raise ConfigError(f"unknown gesture '{wanted}': {nearest(wanted, GESTURES)}")
             poses = [(wanted, gesture(skeleton, wanted)) for wanted in gestures.split(",")]
-        compare(Retargeter(_hand(name, config_dir), method.value if method else None, skeleton), poses, out, "left" if left
-                else "right")
+        compare(Retargeter(_hand(name, config_dir), method, skeleton), poses, out, side)
     Console().print(str(out), highlight=False, soft_wrap=True)
 
 
@@ -105,12 +102,12 @@ def gestures() -> None:
 
 
 @app.command("fit-thumb")
-def fit(name: Name, config_dir: Directory = None) -> None:
+def fit(name: Name, config_dir: Directory = None, mano_file: ManoFile = None) -> None:
     """Print rows for the thumb in `retarget.joints` of hand NAME, fitted to what the optimiser finds on natural poses."""
     from deft_retarget.fit_thumb import fit_thumb
 
     with _explained():
-        found = fit_thumb(_hand(name, config_dir))
+        found = fit_thumb(_hand(name, config_dir), _skeleton(mano_file))
     for joint, row in found.rows.items():
         print(f'    "{joint}": {{{", ".join(f"{key}: {value}" for key, value in row.items())}}}')
     Console(stderr=True).print(f"median error of the thumb's tip: {1e3 * found.before:.0f} mm with the present rows, "
@@ -131,9 +128,12 @@ def _skeleton(mano_file: Path | None):  # type: ignore[no-untyped-def]
 
 def _poses(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        poses = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"'{path}' is no .npy of numbers: {error}") from None
+    if not isinstance(poses, np.ndarray):
+        raise ConfigError(f"'{path}' holds several arrays: save one as .npy")
+    return poses
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from deft_core.config import Config, find, load, nearest, parse, read_yaml
@@ -41,6 +42,12 @@ class TableJoint(Config):
     rpy: Vector3 = Field((0.0, 0.0, 0.0), description="joint frame in the parent link, rad")
     axis: Vector3 = Field(description="axis of rotation in the joint frame")
 
+    @model_validator(mode="after")
+    def _turns(self) -> TableJoint:
+        if not any(self.axis):
+            raise ValueError("the axis must not be zero")
+        return self
+
 
 class TableFrame(Config):
     """A point fixed to a link, such as a fingertip."""
@@ -55,6 +62,28 @@ class KinematicTable(Config):
     source: str = Field(description="where the numbers come from")
     joints: dict[str, TableJoint]
     frames: dict[str, TableFrame]
+
+    @model_validator(mode="after")
+    def _tree(self) -> KinematicTable:
+        rows: list[TableJoint | TableFrame] = [*self.joints.values(), *self.frames.values()]
+        children = [*(row.child for row in self.joints.values()), *self.frames]
+        for child in children:
+            if children.count(child) > 1:
+                raise ValueError(f"the link '{child}' hangs from two joints")
+        roots = sorted({row.parent for row in rows} - set(children))
+        if len(roots) != 1:
+            raise ValueError(f"the links hang from {roots or 'no root'}: exactly one link must be no joint's child; is a "
+                             "parent misspelt?")
+        parent = dict(zip(children, (row.parent for row in rows), strict=True))
+        for link in children:
+            above = [link]
+            while above[-1] in parent:
+                above.append(parent[above[-1]])
+                if above[-1] == link:
+                    raise ValueError(f"the links {sorted(set(above))} hang from each other in a circle")
+                if len(above) > len(children) + 1:
+                    break  # a circle further up, which its own links report
+        return self
 
 
 class Coupling(Config):
@@ -79,7 +108,7 @@ class HandConfig(Config):
     urdf_source: str = Field("", description="where to get the URDF, if it does not come with DEFT")
     kinematics: KinematicTable | None = Field(None,
                                               description="joint axes to do without the URDF where only kinematics matter")
-    base_link: str = Field(description="root link of the hand's URDF")
+    base_link: str = Field(description="the hand's base: a link of the URDF that its joints do not move; hand_mount is of it")
     joint_names: tuple[str, ...] = Field(description="joints, URDF names, in command order")
     coupled: dict[str, Coupling] = Field(default_factory=dict, description="joints that share another one's motor")
     lower: tuple[float, ...] = Field(description="lower joint limits, rad")
@@ -95,6 +124,8 @@ class HandConfig(Config):
     @model_validator(mode="after")
     def _consistent(self) -> HandConfig:
         n = len(self.joint_names)
+        if self.kinematics and (missing := set(self.joint_names) - set(self.kinematics.joints)):
+            raise ValueError(f"kinematics.joints has no row for {sorted(missing)}")
         for key in ("lower", "upper", "open_pose", "squeeze"):
             if len(getattr(self, key)) != n:
                 raise ValueError(f"{key} has {len(getattr(self, key))} numbers, joint_names has {n}")
@@ -109,15 +140,37 @@ class HandConfig(Config):
                     raise ValueError(f"coupled names the joint '{joint}': {nearest(joint, self.joint_names)}")
             if coupling.joint in self.coupled:
                 raise ValueError(f"'{name}' follows '{coupling.joint}', which follows another joint itself")
+        lower, upper = self.motor_limits()
+        for name, lo, hi in zip(self.motors, lower, upper, strict=True):
+            if lo > hi:
+                raise ValueError(f"the limits of '{name}' and of the joints coupled to it exclude each other")
+        for name, q, followed in zip(self.joint_names, self.open_pose, self.followed(np.array(self.open_pose)), strict=True):
+            if abs(q - followed) > 1e-6:
+                raise ValueError(f"open_pose of {name} is {q}; coupled to {self.coupled[name].joint} it is {followed:g}")
         return self
 
     def followed(self, joints: Array) -> Array:
         """Joints (n,), rad, within the limits, with the coupled ones where their motors take them."""
-        joints = np.clip(joints, self.lower, self.upper)
-        for name, coupling in self.coupled.items():
-            row = self.joint_names.index(name)
-            joints[row] = coupling.ratio * joints[self.joint_names.index(coupling.joint)]
-        return np.clip(joints, self.lower, self.upper)
+        source, ratio = self.coupling()
+        motors = np.clip(joints[[self.joint_names.index(name) for name in self.motors]], *self.motor_limits())
+        # A ratio of 1/3 may leave the last bit of a joint outside its limit.
+        return np.asarray(np.clip(ratio * motors[source], self.lower, self.upper))
+
+    def coupling(self) -> tuple[NDArray[np.int64], Array]:
+        """Which motor moves each joint (n,), and how many rad of the joint one rad of it makes (n,)."""
+        index = {name: i for i, name in enumerate(self.motors)}
+        source = [index[self.coupled[name].joint if name in self.coupled else name] for name in self.joint_names]
+        ratio = [self.coupled[name].ratio if name in self.coupled else 1.0 for name in self.joint_names]
+        return np.array(source), np.array(ratio)
+
+    def motor_limits(self) -> tuple[Array, Array]:
+        """Lower and upper limits (m,), rad, of the motors: all joints that they move are then within theirs."""
+        source, ratio = self.coupling()
+        ends = np.stack([np.array(self.lower), np.array(self.upper)]) / ratio
+        lower, upper = np.full(len(self.motors), -np.inf), np.full(len(self.motors), np.inf)
+        np.maximum.at(lower, source, ends.min(axis=0))
+        np.minimum.at(upper, source, ends.max(axis=0))
+        return lower, upper
 
     @property
     def motors(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import pinocchio as pin
 from scipy.spatial.transform import Rotation
 
 from deft_core.descriptions import HandConfig, RobotConfig, example_robot_data_root, resolve_model
+from deft_core.errors import ConfigError
 from deft_core.types import Array, Pose
 
 POSITION_TOLERANCE = 2e-4  # m
@@ -43,9 +44,10 @@ class ArmHandModel:
         models = [(str(resolve_model(robot.urdf)), "arm"), (str(resolve_model(hand.urdf, hand.urdf_source)), "hand")]
         (arm, arm_geometry), (fingers, hand_geometry) = (self._load(path, package_dirs) for path, _ in models)
         flange = arm.getFrameId(robot.flange_link)
+        root = _se3(robot.hand_mount.pose()) * self._base_in_root(fingers, hand).inverse()
         self._arm_shapes = len(arm_geometry.geometryObjects)
         self.model, self.geometry = pin.appendModel(arm, fingers, arm_geometry, hand_geometry, flange,
-                                                    _se3(robot.hand_mount.pose()))
+                                                    root)
         self.data = self.model.createData()
         self._base_frame = self.model.getFrameId(hand.base_link)
         self._grasp_in_base = _se3(hand.grasp_frame.pose())
@@ -55,6 +57,21 @@ class ArmHandModel:
         self.lower = np.maximum(lower, np.concatenate([np.full(self.n_arm, -CIRCLE_LIMIT), hand.lower]))
         self.upper = np.minimum(upper, np.concatenate([np.full(self.n_arm, CIRCLE_LIMIT), hand.upper]))
         self._setup_collisions()
+
+    @staticmethod
+    def _base_in_root(fingers: pin.Model, hand: HandConfig) -> pin.SE3:
+        """The hand's base_link in the root of its URDF, other joints than the hand's own at zero."""
+        if not fingers.existFrame(hand.base_link):
+            raise ConfigError(f"hand '{hand.name}': its URDF has no link '{hand.base_link}' (base_link)")
+        joint = fingers.frames[fingers.getFrameId(hand.base_link)].parentJoint
+        while joint > 0:
+            if fingers.names[joint] in hand.joint_names:
+                raise ConfigError(f"hand '{hand.name}': its base_link '{hand.base_link}' moves with joint "
+                                  f"'{fingers.names[joint]}'")
+            joint = fingers.parents[joint]
+        data = fingers.createData()
+        pin.framesForwardKinematics(fingers, data, pin.neutral(fingers))
+        return data.oMf[fingers.getFrameId(hand.base_link)].copy()
 
     @staticmethod
     def _load(path: str, package_dirs: list[str]) -> tuple[pin.Model, pin.GeometryModel]:

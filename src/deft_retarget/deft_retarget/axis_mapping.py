@@ -42,6 +42,8 @@ class AxisMapping:
         if missing or unknown:
             coupled = sorted(set(unknown) & set(hand.coupled))
             hint = f"; {coupled} follow other joints and need no row" if coupled else ""
+            if missing:
+                hint += f"; `deft hand fit-thumb {hand.name}` prints a thumb's rows"
             raise ConfigError(f"hand '{hand.name}', retarget.joints: missing {missing}, unknown {unknown}{hint}")
         self._axes = anatomical_axes(skeleton)
         self._offset = np.array([table[name].get(OFFSET, 0.0) for name in hand.motors])

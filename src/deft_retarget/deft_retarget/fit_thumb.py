@@ -41,17 +41,27 @@ class ThumbFit:
     optimiser: float
 
 
-def fit_thumb(hand: HandConfig) -> ThumbFit:
-    """Least squares from the thumb's anatomical angles to the `vector` optimiser's thumb. Raises ConfigError."""
-    skeleton = shipped_skeleton()
+def fit_thumb(hand: HandConfig, skeleton: HandSkeleton | None = None) -> ThumbFit:
+    """Least squares from the thumb's anatomical angles to the `vector` optimiser's thumb.
+
+    Args:
+        hand: `retarget.joints` may lack the thumb's rows.
+        skeleton: whose hand; None takes the one that comes with DEFT.
+
+    Raises:
+        ConfigError: the hand's YAML or its URDF does not fit.
+    """
+    skeleton = skeleton or shipped_skeleton()
+    table = {name: {} for name in hand.motors} | hand.retarget.get("joints", {})
+    hand = hand.model_copy(update={"retarget": {**hand.retarget, "joints": table}})
     natural = natural_poses(skeleton, SEQUENCES, FRAMES, SEED).reshape(-1, 45)
     poses = np.concatenate([natural, _free_thumbs(skeleton)])
     angles = _thumb_angles(skeleton, poses)
-    before = _thumb_error(hand, "axis", natural)
+    before = _thumb_error(hand, "axis", natural, skeleton)
     rows: dict[str, dict[str, float]] = {}
     for _ in range(ROUNDS):
         retargeter = Retargeter(hand, "vector", skeleton)
-        motors = [m for m in hand.motors if m in retargeter.kinematics.joints_of(retargeter.fingers.index("thumb") + 1)]
+        motors = [m for m in hand.motors if m in retargeter.kinematics.moved_by(retargeter.fingers.index("thumb") + 1)]
         found = retargeter.batch(poses)
         good = found.converged
         goals = found.joints[good][:, [hand.joint_names.index(m) for m in motors]]
@@ -60,7 +70,8 @@ def fit_thumb(hand: HandConfig) -> ThumbFit:
         rows = {motor: {name: float(x) for name, x in zip((OFFSET, *SOURCES), column, strict=True) if abs(x) >= 0.01}
                 for motor, column in zip(motors, fit.T, strict=True)}
         hand = hand.model_copy(update={"retarget": {**hand.retarget, "joints": {**hand.retarget["joints"], **rows}}})
-    return ThumbFit(rows, before, _thumb_error(hand, "axis", natural), _thumb_error(hand, "vector", natural))
+    after, optimiser = (_thumb_error(hand, method, natural, skeleton) for method in ("axis", "vector"))
+    return ThumbFit(rows, before, after, optimiser)
 
 
 def _free_thumbs(skeleton: HandSkeleton) -> Array:
@@ -77,5 +88,5 @@ def _thumb_angles(skeleton: HandSkeleton, poses: Array) -> Array:
     return angles[:, [ANGLES.index(name) for name in SOURCES]]
 
 
-def _thumb_error(hand: HandConfig, method: str, poses: Array) -> float:
-    return float(np.nanmedian(Retargeter(hand, method).batch(poses).fingertip_errors[:, 0]))
+def _thumb_error(hand: HandConfig, method: str, poses: Array, skeleton: HandSkeleton) -> float:
+    return float(np.nanmedian(Retargeter(hand, method, skeleton).batch(poses).fingertip_errors[:, 0]))

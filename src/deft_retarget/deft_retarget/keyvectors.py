@@ -9,12 +9,13 @@ be compared.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from deft_core.config import Config
 from deft_core.descriptions import NonNegative, Positive
@@ -42,6 +43,12 @@ class PinchConfig(Config):
     thumb_weight: Positive = 200.0
     finger_weight: Positive = 400.0
 
+    @model_validator(mode="after")
+    def _hysteresis(self) -> PinchConfig:
+        if self.close > self.open:
+            raise ValueError(f"a pinch closes at {self.close} m and opens at {self.open} m: close must not be the larger one")
+        return self
+
 
 class SelfCollisionConfig(Config):
     """Keeps fingers apart: spheres at the last two joints and the tip of each; the penalty is the cube of their overlap.
@@ -58,7 +65,7 @@ class KeyVectorConfig(Config):
 
     huber: Positive | None = Field(default=None, description="m, where the loss turns from square to linear; where not given "
                                    "0.02 for vector, 0.03 for dexpilot")
-    smoothness: Positive = Field(default=4e-3, description="1/rad^2, pull to where the search began")
+    smoothness: Positive = Field(default=1e-3, description="1/rad^2, pull to where the search began")
     pinch: PinchConfig = PinchConfig()
     self_collision: SelfCollisionConfig = SelfCollisionConfig()
     tolerance: Positive = Field(default=1e-5, description="1/rad, largest gradient component at which it has converged")
@@ -96,7 +103,7 @@ class KeyVectors:
         between = list(itertools.combinations(range(1, fingers + 1), 2)) if method == "dexpilot" else []
         self._between = len(between)
         self._vectors = np.array([(b, a) for a, b in between] + [(0, tip) for tip in range(1, fingers + 1)])
-        # a vector from the wrist counts as much as all others together where there are others
+        # a vector from the wrist weighs as much as there are vectors, where others (which weigh 1) compete with it
         counts = len(self._vectors)
         self._weights = np.concatenate([np.ones(self._between), np.full(fingers, counts if between else 1.0)]) / counts
         self._huber = config.huber or HUBER[method]
@@ -109,7 +116,7 @@ class KeyVectors:
         self._spheres = np.array([(a, b) for (f, a), (g, b) in itertools.combinations(spheres, 2) if f != g],
                                  np.int64).reshape(-1, 2) if collision.weight else np.zeros((0, 2), np.int64)
         m = kinematics.lower.size
-        self._here, self._there = ((np.empty(m), np.empty(m), np.empty((m, m))) for _ in range(2))
+        self._here, self._there = ((np.empty(m), np.empty(m), np.empty((m, m)), np.empty((m, m))) for _ in range(2))
         self._joints = np.empty(kinematics.model.nq)
 
     def targets(self, tips: Array, scale: float, pinching: Array) -> tuple[Array, Array, Array]:
@@ -147,9 +154,8 @@ class KeyVectors:
             tips: as for `targets`.
             start: (m,) rad, where the search begins and what smoothness pulls to: the pose before, or a good guess.
             pinching: as for `targets`; None where there was no pose before.
-            restart: (m,) rad, where it begins once more when a pinch has begun or ended, and the better end is taken. The
-                objective
-                jumps there, and a sequence may be caught in an optimum that was good before.
+            restart: (m,) rad, where it begins once more where there was no pose before, or when a pinch has begun or ended; the
+                better end is taken. The objective jumps then, and a sequence may be caught in an optimum that was good before.
 
         Raises:
             DeftError: NOT_CONVERGED. No angles come with it.
@@ -160,12 +166,13 @@ class KeyVectors:
         vectors = kinematics.from_base(vectors)
         start = np.minimum(np.maximum(start, kinematics.lower), kinematics.upper)
         motors, cost, iterations = self._minimise(vectors, weights, start, start)
-        if restart is not None and (now != before).any():
+        if restart is not None and (pinching is None or (now != before).any()):
             restart = np.minimum(np.maximum(restart, kinematics.lower), kinematics.upper)
-            others, lower_cost, more = self._minimise(vectors, weights, restart, start)
-            iterations += more
-            if lower_cost < cost:
-                motors, cost = others, lower_cost
+            with contextlib.suppress(DeftError):  # there is an optimum already
+                others, other_cost, more = self._minimise(vectors, weights, restart, start)
+                iterations += more
+                if other_cost < cost:
+                    motors, cost = others, other_cost
         away = motors - start
         return Solution(motors, cost - self._config.smoothness * float(away @ away), iterations, now)
 
@@ -203,9 +210,9 @@ class KeyVectors:
             return damping
         return 0.1 * damping if damping > LEAST_DAMPING else 0.0
 
-    def _evaluate(self, at: tuple[Array, Array, Array], targets: Array, weights: Array, centre: Array) -> float:
+    def _evaluate(self, at: tuple[Array, Array, Array, Array], targets: Array, weights: Array, centre: Array) -> float:
         kinematics, collision = self._kinematics, self._config.self_collision
         kinematics.update(self._joints)
         return solver.evaluate(kinematics.data.J, np.array(kinematics.world_points), kinematics.support, kinematics.pin_source,
                                kinematics.pin_ratio, self._vectors, targets, weights, self._huber, self._spheres,
-                               2.0 * collision.radius, collision.weight, at[0], centre, self._config.smoothness, at[1], at[2])
+                               2.0 * collision.radius, collision.weight, at[0], centre, self._config.smoothness, *at[1:])

@@ -63,13 +63,12 @@ class HandKinematics:
         points: name of a link of the URDF, and a point in its frame, m.
 
     Raises:
-        ConfigError: no model, unknown joints or links, other than plain revolute joints, coupled limits that exclude each
-            other.
+        ConfigError: no model, unknown joints or links, joints other than revolute ones.
     """
 
     def __init__(self, hand: HandConfig, points: list[tuple[str, Array]]) -> None:
         self.hand = hand
-        full = pin.buildModelFromXML(urdf_of(hand))
+        full = self._full_model()
         base = self._frame(full, hand.base_link)
         for name in hand.joint_names:
             if not full.existJointName(name):
@@ -81,9 +80,16 @@ class HandKinematics:
                               f"describe its {len(hand.joint_names)} joints")
         # base_link may stand anywhere in the URDF's tree, a wrist that is held at zero included
         pin.framesForwardKinematics(full, full_data := full.createData(), pin.neutral(full))
-        self._base = full_data.oMf[base].copy()
+        self._base_place, self._base_turn = full_data.oMf[base].translation.copy(), full_data.oMf[base].rotation.copy()
         self._add_points(points)
         self._couple()
+
+    def _full_model(self) -> pin.Model:
+        try:
+            return pin.buildModelFromXML(urdf_of(self.hand))
+        except (ValueError, UnicodeDecodeError) as error:
+            where = "kinematics" if self.hand.kinematics and not model_is_there(self.hand) else self.hand.urdf
+            raise ConfigError(f"hand '{self.hand.name}': {where} is no tree of links and joints ({error})") from None
 
     def _frame(self, model: pin.Model, link: str) -> int:
         if not model.existFrame(link, pin.FrameType.BODY):
@@ -111,26 +117,17 @@ class HandKinematics:
 
     def _couple(self) -> None:
         hand = self.hand
-        index = {name: i for i, name in enumerate(hand.motors)}
-        master = [hand.coupled[name].joint if name in hand.coupled else name for name in hand.joint_names]
-        self.source = np.array([index[name] for name in master])
-        self.ratio = np.array([hand.coupled[name].ratio if name in hand.coupled else 1.0 for name in hand.joint_names])
+        self.source, self.ratio = hand.coupling()
         order = [self.model.joints[self.model.getJointId(name)].idx_q for name in hand.joint_names]
         self.pin_order = np.argsort(order)                    # hand joint of each of Pinocchio's
         self.pin_source, self.pin_ratio = self.source[self.pin_order], self.ratio[self.pin_order]
-        ends = np.stack([np.array(hand.lower), np.array(hand.upper)]) / self.ratio
-        self.lower, self.upper = np.full(len(index), -np.inf), np.full(len(index), np.inf)
-        np.maximum.at(self.lower, self.source, ends.min(axis=0))
-        np.minimum.at(self.upper, self.source, ends.max(axis=0))
-        if (self.lower > self.upper).any():
-            names = [hand.motors[i] for i in np.flatnonzero(self.lower > self.upper)]
-            raise ConfigError(f"hand '{hand.name}': the limits of the joints coupled to {names} exclude each other")
+        self.lower, self.upper = hand.motor_limits()
+        self._joint_limits = np.array(hand.lower), np.array(hand.upper)
         self.motor_rows = np.array([hand.joint_names.index(name) for name in hand.motors])
 
     def joints(self, motors: Array) -> Array:
         """All joints (..., n), rad, of motor angles (..., m), exactly within the joints' limits."""
-        # A ratio of 1/3 may leave the last bit of a joint outside its limit.
-        return np.asarray(np.clip(self.ratio * motors[..., self.source], self.hand.lower, self.hand.upper))
+        return np.asarray(np.clip(self.ratio * motors[..., self.source], *self._joint_limits))
 
     def update(self, pin_joints: Array) -> None:
         """Places and Jacobians (data.J, world axes) at joint angles (n,), rad, in Pinocchio's order."""
@@ -144,13 +141,13 @@ class HandKinematics:
 
     def in_base(self, points: Array) -> Array:
         """Points (..., 3) of the URDF's root frame in base_link, m."""
-        return np.asarray((points - self._base.translation) @ self._base.rotation)
+        return np.asarray((points - self._base_place) @ self._base_turn)
 
     def from_base(self, vectors: Array) -> Array:
         """Vectors (..., 3) of base_link along the axes of the URDF's root frame."""
-        return np.asarray(vectors @ self._base.rotation.T)
+        return np.asarray(vectors @ self._base_turn.T)
 
-    def joints_of(self, row: int) -> set[str]:
+    def moved_by(self, row: int) -> set[str]:
         """Names of the joints that move a point."""
         return {self.hand.joint_names[j] for j in self.pin_order[self.support[row]]}
 

@@ -91,7 +91,7 @@ def _pinch(angles: Array, start: int, length: int, finger: str) -> None:
     """Blends a pinch of thumb and finger in and out again."""
     thumb, spread, bends = PINCHES[finger]
     part = angles[start:start + length]
-    blend = (np.sin(np.linspace(0.0, np.pi, length)) ** 0.5)[:len(part)]
+    blend = (np.sin(np.linspace(0.0, np.pi, length)) ** 2)[:len(part)]
     f = 3 * FINGERS.index(finger)
     goals = [(12, 1, spread), (f, 1, 0.0), *((12 + j, 2, bend) for j, bend in enumerate(thumb)),
              *((f + j, 2, bend) for j, bend in enumerate(bends))]

@@ -16,7 +16,6 @@ from deft_core.types import GraspParameters
 from deft_retarget import codes
 from deft_retarget.mano_file import mano_skeleton
 from deft_retarget.retargeter import Retargeter
-from deft_retarget.skeleton import SIDES
 from deft_retarget.wrist import grasp_rotation
 
 
@@ -38,8 +37,6 @@ class RetargetNode(Node):
     def _retarget(self, request: RetargetHand.Request, response: RetargetHand.Response) -> RetargetHand.Response:
         prior = request.affordance
         with answering(self, response, codes.BAD_INPUT):
-            if prior.side not in SIDES:
-                raise DeftError(codes.BAD_INPUT, f"the affordance's side is '{prior.side}'; it must be right or left")
             found = self._retargeter.retarget(np.array(prior.mano_joint_angles), side=prior.side)
             contact = conv.xyz(prior.mean_contact)
             if not np.isfinite(contact).all():

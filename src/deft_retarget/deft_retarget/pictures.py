@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,7 @@ def wrist_cases(retargeter: Retargeter, cases: Sequence[tuple[str, Rotation, Pos
         human.set_title(title, fontsize=9)
         robot = figure.add_subplot(len(cases), 2, 2 * row + 2, projection="3d")
         middle = base.rotation.apply(np.array(retargeter.config.wrist))
-        tips = _bones(robot, retargeter, found, lambda p, base=base, middle=middle: base.rotation.apply(p) - middle)
+        tips = _bones(robot, retargeter, found, Pose(-middle, base.rotation).apply)
         robot.set_title(f"{retargeter.hand.name}, base_link", fontsize=8)
         for axes, reach, half in ((human, points, 0.10), (robot, tips, 0.13)):
             _frame(axes, np.zeros(3), np.eye(3))
@@ -100,13 +100,13 @@ def _draw_robot(axes: Axes3D, retargeter: Retargeter, found: Retargeted, targets
     _box(axes, np.vstack([tips, np.zeros(3)]).mean(axis=0), 0.13)
 
 
-def _bones(axes: Axes3D, retargeter: Retargeter, found: Retargeted, placed: object) -> Array:
+def _bones(axes: Axes3D, retargeter: Retargeter, found: Retargeted, placed: Callable[[Array], Array]) -> Array:
     """Draws palm, joints and fingertips with `placed` taking points of base_link to the picture; the fingertips (f, 3)."""
     chains = retargeter.kinematics.chain_points(found.joints, range(1, 1 + len(retargeter.fingers)))
     wrist = np.array(retargeter.config.wrist)
     tips = []
     for finger, chain in zip(retargeter.fingers, chains, strict=True):
-        line = placed(np.vstack([wrist, chain]))  # type: ignore[operator]
+        line = placed(np.vstack([wrist, chain]))
         axes.plot(*line.T, "-", color=COLOURS[finger], linewidth=3.5, alpha=0.85)
         axes.plot(*line[1:-1].T, "s", color=BONE, markersize=4)
         tips.append(line[-1])
@@ -114,7 +114,7 @@ def _bones(axes: Axes3D, retargeter: Retargeter, found: Retargeted, placed: obje
 
 
 def _targets(retargeter: Retargeter, pose: Array, side: Side) -> Array:
-    return retargeter.config.scale * retargeter.human_tips(mirrored(pose) if side == "left" else pose)
+    return retargeter.scale * retargeter.human_tips(mirrored(pose) if side == "left" else pose)
 
 
 def _frame(axes: Axes3D, origin: Array, directions: Array) -> None:

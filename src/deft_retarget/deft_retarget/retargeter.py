@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -20,10 +21,22 @@ from deft_retarget import codes
 from deft_retarget.axis_mapping import AxisMapping, JointMapping
 from deft_retarget.keyvectors import KeyVectorConfig, KeyVectors
 from deft_retarget.kinematics import HandKinematics
-from deft_retarget.skeleton import FINGERS, TIP, WRIST, HandSkeleton, Side, checked_pose, mirrored, shipped_skeleton
+from deft_retarget.skeleton import (
+    FINGERS,
+    TIP,
+    WRIST,
+    HandSkeleton,
+    Side,
+    checked_pose,
+    checked_side,
+    mirrored,
+    shipped_skeleton,
+)
 from deft_retarget.wrist import GRASP_FRAME_IN_MANO
 
-METHODS = ("axis", "vector", "dexpilot")
+Method = Literal["axis", "vector", "dexpilot"]
+METHODS = get_args(Method)
+HUMAN_LENGTH = 0.187  # m, wrist to middle fingertip of the hand that `scale` is relative to
 THUMB_FIRST = ("thumb", "index", "middle", "ring", "little")
 AT_LIMIT = 1e-9  # rad
 SPHERES_A_FINGER = 2  # of the last joints, beside the tip
@@ -34,9 +47,8 @@ MIRROR_Y = np.array([1.0, -1.0, 1.0])
 class RetargetConfig(Config):
     """`retarget:` of a hand."""
 
-    method: Literal["axis", "vector", "dexpilot"] = Field("axis",
-                                                          description="axis: the paper's table; vector, dexpilot: optimisers")
-    scale: Positive = Field(description="size of the robot hand by that of the human hand")
+    method: Method = Field("axis", description="axis: the paper's table; vector, dexpilot: optimisers")
+    scale: Positive = Field(description="size of the robot hand by that of a human hand of 0.187 m")
     wrist: Vector3 = Field(description="point of base_link that stands for the human wrist, m")
     fingertips: dict[str, str] = Field(description="human finger: link of the URDF at the robot's fingertip")
     joints: dict[str, JointMapping] = Field(description="axis mapping, a row for each motor; also where the optimisers begin")
@@ -58,7 +70,7 @@ class Retargeted:
 
     Attributes:
         joints: (n,) rad, the hand's order, within its limits.
-        saturated: joints that stand at a limit because the human pose asked for it or more.
+        saturated: joints cut at a limit (axis), or that the optimum has at a limit (vector, dexpilot).
         fingertip_errors: m by finger, between the robot's fingertip and the human's, scaled, both about the wrist.
         converged: always true: what does not converge raises.
         pinching: (f - 1,) state of a pinch, for the next pose of a sequence.
@@ -84,7 +96,7 @@ class RetargetedBatch:
 
     Attributes:
         joints: (N, n) rad; NaN where it did not converge.
-        saturated: (N, n) which joints stand at a limit.
+        saturated: (N, n) which joints are saturated, as of one pose.
         fingertip_errors: (N, f) m, thumb first; NaN where it did not converge.
         converged: (N,).
     """
@@ -113,6 +125,8 @@ class Retargeter:
         if self.method not in METHODS:
             raise ConfigError(f"unknown retargeting method '{self.method}': {nearest(self.method, METHODS)}")
         self.hand, self.skeleton = hand, skeleton or shipped_skeleton()
+        # a longer human hand makes the same robot hand smaller beside it
+        self.scale = self.config.scale * HUMAN_LENGTH / self.skeleton.length
         self.fingers = tuple(finger for finger in THUMB_FIRST if finger in self.config.fingertips)
         self.axis = AxisMapping(hand, self.config.joints, self.skeleton)
         points, spheres = [(hand.base_link, np.array(self.config.wrist))], []
@@ -120,6 +134,7 @@ class Retargeter:
         self.kinematics = HandKinematics(hand, points)
         if self.config.key_vectors.self_collision.weight and self.method != "axis":
             spheres = self._finger_spheres(points)
+        self._middle = 0.5 * (self.kinematics.lower + self.kinematics.upper)
         self._rows = np.array([TIP[finger] for finger in self.fingers])
         self.mano_to_base = self._mano_axes()
         self.optimiser = None if self.method == "axis" else KeyVectors(
@@ -152,8 +167,7 @@ class Retargeter:
 
         Args:
             mano_pose: (45,) rad, axis-angle, relative to the flat hand.
-            previous: the pose before in a sequence: the search begins there and stays near. Without one it begins at the axis
-                mapping.
+            previous: the pose before in a sequence, where the search begins and stays near; without one, at the axis mapping.
             side: of the human hand, whose MANO model the pose is of.
 
         Raises:
@@ -162,17 +176,17 @@ class Retargeter:
         pose = checked_pose(mano_pose)
         if pose.shape != (45,):
             raise DeftError(codes.BAD_INPUT, f"one MANO pose is (45,); got {pose.shape}: use sequence() or batch() for many")
-        if side == "left":
+        if checked_side(side) == "left":
             pose = mirrored(pose)
         tips = self.human_tips(pose)
         wanted = self.axis.motors(pose)
         iterations, pinching = 0, np.zeros(len(self.fingers) - 1, bool)
         if self.optimiser is not None:
             if previous is None:
-                found = self.optimiser.solve(tips, self.config.scale, wanted)
+                found = self.optimiser.solve(tips, self.scale, wanted, restart=self._middle)
             else:
                 before = previous.joints[self.kinematics.motor_rows]
-                found = self.optimiser.solve(tips, self.config.scale, before, previous.pinching, restart=wanted)
+                found = self.optimiser.solve(tips, self.scale, before, previous.pinching, restart=wanted)
             wanted, iterations, pinching = found.motors, found.iterations, found.pinching
         joints = self.kinematics.joints(np.clip(wanted, self.kinematics.lower, self.kinematics.upper))
         at_limit = self._saturated(wanted)
@@ -181,7 +195,12 @@ class Retargeter:
                           dict(zip(self.fingers, errors.tolist(), strict=True)), True, pinching, iterations)
 
     def sequence(self, mano_poses: Array, side: Side = "right") -> Iterator[Retargeted]:
-        """`retarget` of poses (T, 45) in time, each begun at the one before."""
+        """`retarget` of poses (T, 45) in time, each begun at the one before.
+
+        Raises:
+            DeftError: as `retarget`, at the pose that is to blame; the sequence ends there. To go on after it, call `retarget`
+                pose by pose with the last good one as `previous`.
+        """
         previous = None
         for pose in checked_pose(mano_poses):
             previous = self.retarget(pose, previous, side)
@@ -193,7 +212,7 @@ class Retargeter:
 
         Args:
             mano_poses: (N, 45) rad.
-            workers: processes that share the optimiser's work; axis mapping needs none.
+            workers: processes that share the optimiser's work. Starting them takes about two seconds; axis mapping needs none.
             progress: told the number of poses done, from time to time.
 
         Raises:
@@ -202,7 +221,7 @@ class Retargeter:
         poses = checked_pose(mano_poses)
         if poses.ndim != 2:
             raise DeftError(codes.BAD_INPUT, f"a batch of MANO poses is (N, 45); got {poses.shape}")
-        if side == "left":
+        if checked_side(side) == "left":
             poses = mirrored(poses)
         chunks = [poses[i:i + CHUNK] for i in range(0, len(poses), CHUNK)]
         parts, done = [], 0
@@ -222,7 +241,11 @@ class Retargeter:
             return
         # Started anew, not forked: a process with threads (ROS, rendering) must not be forked.
         with ProcessPoolExecutor(workers, get_context("spawn"), _make_worker, (self.hand, self.method, self.skeleton)) as pool:
-            yield from pool.map(_work, chunks)
+            try:
+                yield from pool.map(_work, chunks)
+            except BrokenProcessPool:
+                raise RuntimeError("the worker processes of batch() ended: a script that calls it needs `if __name__ == "
+                                   "'__main__':` around what it runs, or workers=1") from None
 
     def _chunk(self, poses: Array) -> RetargetedBatch:
         wanted, tips = self.axis.motors(poses), self.human_tips(poses)
@@ -230,7 +253,7 @@ class Retargeter:
         if self.optimiser is not None:
             for i in range(len(poses)):
                 try:
-                    wanted[i] = self.optimiser.solve(tips[i], self.config.scale, wanted[i]).motors
+                    wanted[i] = self.optimiser.solve(tips[i], self.scale, wanted[i], restart=self._middle).motors
                 except DeftError:
                     converged[i] = False
         joints = self.kinematics.joints(np.clip(wanted, self.kinematics.lower, self.kinematics.upper))
@@ -245,12 +268,13 @@ class Retargeter:
 
     def _errors(self, joints: Array, tips: Array) -> Array:
         points = self.kinematics.points(joints)
-        gap = points[1:1 + len(tips)] - points[0] - self.config.scale * tips
+        gap = points[1:1 + len(tips)] - points[0] - self.scale * tips
         return np.sqrt((gap * gap).sum(axis=1))
 
     def _saturated(self, wanted: Array) -> Array:
-        """(..., n): joints whose motor is asked to go to its limit or beyond."""
-        motors = (wanted <= self.kinematics.lower + AT_LIMIT) | (wanted >= self.kinematics.upper - AT_LIMIT)
+        """(..., n): joints whose motor is cut at its limit, or that the optimiser left there."""
+        margin = -AT_LIMIT if self.optimiser is None else AT_LIMIT
+        motors = (wanted < self.kinematics.lower + margin) | (wanted > self.kinematics.upper - margin)
         return np.asarray(motors[..., self.kinematics.source])
 
 

@@ -27,28 +27,44 @@ JOINTS = {finger: ("mcp", "pip", "dip") for finger in FINGERS} | {"thumb": ("cmc
 SIDES = ("right", "left")
 Side = Literal["right", "left"]
 
+LARGEST_ANGLE = 1e6  # rad; far beyond it sines mean nothing, and squares overflow
+
 # Rows of keypoints(): the 16 joints in MANO's order, then the fingertips in the order of FINGERS.
 WRIST = 0
 TIP = {finger: 16 + i for i, finger in enumerate(FINGERS)}
+LARGEST_ANGLE = 1e6  # rad; far beyond it sines mean nothing, and squares overflow
+
 # Rows of keypoints() in the order that OpenPose and MediaPipe use: wrist, then thumb, index, middle, ring, little from base to
 # tip
 OPENPOSE_21 = np.array([0, *(row for finger in ("thumb", "index", "middle", "ring", "little")
                              for row in (*range(1 + 3 * FINGERS.index(finger), 4 + 3 * FINGERS.index(finger)), TIP[finger]))])
 # A left hand is the mirror image of a right one across MANO's y-z plane: what becomes of a rotation vector
 MIRROR = np.array([1.0, -1.0, -1.0])
-# (3, 3, 3): skew(v)_ij = SKEW_ijk v_k
-SKEW = np.array([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]],
-                float)
+# (3, 9): v @ SKEW is the skew-symmetric matrix of v, row by row
+SKEW = np.array([[0.0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]])
 
 
 def checked_pose(mano_pose: Any) -> Array:
     """MANO poses as finite floats (..., 45), rad. Raises DeftError BAD_INPUT."""
-    pose = np.asarray(mano_pose, float)
+    try:
+        pose = np.asarray(mano_pose)
+        if pose.dtype.kind not in "fiu":
+            raise ValueError(f"numbers of type {pose.dtype}")
+    except ValueError as error:
+        raise DeftError(codes.BAD_INPUT, f"a MANO pose is 45 angles (15 joints of axis-angle), not {error}") from None
     if pose.ndim == 0 or pose.shape[-1] != 45:
         raise DeftError(codes.BAD_INPUT, f"a MANO pose is 45 angles (15 joints of axis-angle); got shape {pose.shape}")
-    if not np.isfinite(pose).all():
-        raise DeftError(codes.BAD_INPUT, "the MANO pose has non-finite numbers; 45 finite angles are needed")
+    pose = pose.astype(float)
+    if not (np.abs(pose) <= LARGEST_ANGLE).all():  # also where it is not a number
+        raise DeftError(codes.BAD_INPUT, "the MANO pose has non-finite or absurd numbers; 45 finite angles in rad are needed")
     return pose
+
+
+def checked_side(side: str) -> Side:
+    """The side, if it is one. Raises DeftError BAD_INPUT."""
+    if side not in SIDES:
+        raise DeftError(codes.BAD_INPUT, f"the side of a human hand is '{side}'; it must be right or left")
+    return side  # type: ignore[return-value]
 
 
 def mirrored(mano_pose: Array) -> Array:
@@ -59,7 +75,7 @@ def mirrored(mano_pose: Array) -> Array:
 def rotation_matrices(rotvecs: Any, xp: ModuleType = np) -> Any:
     """Rodrigues: rotation vectors (..., 3), rad, to matrices (..., 3, 3); smooth at zero. `xp` is numpy or torch."""
     angle = xp.sqrt((rotvecs * rotvecs).sum(-1) + 1e-16)[..., None, None]
-    skew = xp.einsum("ijk,...k->...ij", _like(SKEW, rotvecs, xp), rotvecs)
+    skew = (rotvecs @ _like(SKEW, rotvecs, xp)).reshape((*rotvecs.shape, 3))
     half = xp.sin(0.5 * angle) / angle
     return _like(np.eye(3), rotvecs, xp) + (xp.sin(angle) / angle) * skew + (2.0 * half * half) * (skew @ skew)
 
@@ -84,10 +100,16 @@ class HandSkeleton:
     mean_pose: Array | None
     source: str
 
-    def flat_pose(self, mano_pose: Array, flat_hand_mean: bool) -> Array:
+    @property
+    def length(self) -> float:
+        """From the wrist to the middle fingertip of the flat hand, m."""
+        return float(np.linalg.norm(self.tips[FINGERS.index("middle")] - self.joints[WRIST]))
+
+    def flat_pose(self, mano_pose: Array, flat_hand_mean: bool, side: Side = "right") -> Array:
         """Poses (..., 45), rad, relative to the flat hand, as everything here wants them.
 
         Args:
+            side: whose MANO model the pose is of.
             flat_hand_mean: as of the MANO layer that the pose was made for. True: zero is the flat hand (HOI4D, FrankMocap's
                 flat setting). False: zero is MANO's mean hand.
 
@@ -100,7 +122,7 @@ class HandSkeleton:
         if self.mean_pose is None:
             raise DeftError(codes.BAD_INPUT, "a pose with flat_hand_mean false is relative to MANO's mean hand, which only the "
                             "licensed file has: set mano_file to MANO_RIGHT.pkl from https://mano.is.tue.mpg.de")
-        return pose + self.mean_pose
+        return pose + (mirrored(self.mean_pose) if checked_side(side) == "left" else self.mean_pose)
 
     def keypoints(self, mano_pose: Array, wrist: Array | None = None) -> Array:
         """Joints and fingertips (..., 21, 3), m, about the wrist joint.

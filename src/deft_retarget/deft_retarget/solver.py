@@ -22,15 +22,17 @@ from deft_core.types import Array
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-LEAST_CURVATURE = 1e-4  # 1/rad^2
 LONGEST_STEP = 0.4      # rad; a longer one leaves the valley that it began in
 
 
 @numba.njit(cache=True)
 def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio: Array, vectors: Ints, targets: Array,
              weights: Array, huber: float, pairs: Ints, gap: float, stiffness: float, motors: Array, centre: Array,
-             smoothness: float, gradient: Array, hessian: Array) -> float:
-    """f, with its gradient (m,) and Hessian (m, m) written in place.
+             smoothness: float, gradient: Array, hessian: Array, majorant: Array) -> float:
+    """f, with its gradient (m,), Hessian (m, m) and a matrix above it (m, m) written in place.
+
+    The majorant is positive definite: squares of Jacobians with weights that bound the loss from above (as in iteratively
+    reweighted least squares), without the curvature of the kinematics.
 
     Args:
         jacobian: (6, n) Pinocchio's joint Jacobian in world axes about the world's origin.
@@ -51,7 +53,7 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
                 moved[p, 1, j] = jacobian[1, j] + c * x - a * z
                 moved[p, 2, j] = jacobian[2, j] + a * y - b * x
     pull = np.zeros((k, 3))           # derivative of f by each point
-    slope, curve = np.zeros(n), np.zeros((n, n))
+    slope, curve, above = np.zeros(n), np.zeros((n, n)), np.zeros((n, n))
     cost = 0.0
     for v in range(vectors.shape[0] + pairs.shape[0]):
         key = v < vectors.shape[0]
@@ -68,6 +70,7 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
             cost += weights[v] * (distance * distance / (2.0 * beyond) + 0.5 * (beyond - huber))
             isotropic = along
             along_d = -along / (distance * distance) if distance > huber else 0.0
+            above_isotropic, above_d = along, 0.0
         else:
             if distance >= gap:
                 continue
@@ -77,6 +80,7 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
             along = -3.0 * stiffness * short * short / safe
             isotropic = along
             along_d = (6.0 * stiffness * short - along) / (safe * safe)
+            above_isotropic, above_d = 0.0, 6.0 * stiffness * short / (safe * safe)
         pull[end, 0] += along * d0
         pull[end, 1] += along * d1
         pull[end, 2] += along * d2
@@ -95,7 +99,10 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
                     continue
                 j0, j1, j2 = (moved[end, 0, j] - moved[start, 0, j], moved[end, 1, j] - moved[start, 1, j],
                               moved[end, 2, j] - moved[start, 2, j])
-                curve[i, j] += isotropic * (i0 * j0 + i1 * j1 + i2 * j2) + along_d * i_along * (d0 * j0 + d1 * j1 + d2 * j2)
+                both = i0 * j0 + i1 * j1 + i2 * j2
+                radial = i_along * (d0 * j0 + d1 * j1 + d2 * j2)
+                curve[i, j] += isotropic * both + along_d * radial
+                above[i, j] += above_isotropic * both + above_d * radial
     for p in range(k):
         g0, g1, g2 = pull[p]
         for j in range(n):
@@ -108,20 +115,24 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
                     curve[i, j] += jacobian[3, i] * c0 + jacobian[4, i] * c1 + jacobian[5, i] * c2
     gradient[:] = 0.0
     hessian[:] = 0.0
+    majorant[:] = 0.0
     for i in range(n):
         a = source[i]
         gradient[a] += ratio[i] * slope[i]
-        hessian[a, a] += ratio[i] * ratio[i] * curve[i, i]
-        for j in range(i + 1, n):
+        for j in range(i, n):
             b = source[j]
-            both = ratio[i] * ratio[j] * curve[i, j]
-            hessian[a, b] += both
-            hessian[b, a] += both
+            both = ratio[i] * ratio[j]
+            hessian[a, b] += both * curve[i, j]
+            majorant[a, b] += both * above[i, j]
+            if j > i:
+                hessian[b, a] += both * curve[i, j]
+                majorant[b, a] += both * above[i, j]
     for a in range(m):
         away = motors[a] - centre[a]
         cost += smoothness * away * away
         gradient[a] += 2.0 * smoothness * away
         hessian[a, a] += 2.0 * smoothness
+        majorant[a, a] += 2.0 * smoothness
     return cost
 
 
@@ -157,21 +168,12 @@ def _solve(matrix: Array, right: Array, damping: float, step: Array) -> bool:
 
 
 @numba.njit(cache=True)
-def _bent_upwards(matrix: Array) -> Array:
-    """The matrix with every eigenvalue replaced by its size, and by LEAST_CURVATURE where that is next to nothing."""
-    values, vectors = np.linalg.eigh(matrix)
-    for i in range(values.size):
-        values[i] = max(abs(values[i]), LEAST_CURVATURE)
-    return (vectors * values) @ vectors.T
-
-
-@numba.njit(cache=True)
-def newton_step(motors: Array, gradient: Array, hessian: Array, lower: Array, upper: Array, damping: float, source: Ints,
-                ratio: Array, trial: Array, joints: Array) -> tuple[float, float]:
+def newton_step(motors: Array, gradient: Array, hessian: Array, majorant: Array, lower: Array, upper: Array, damping: float,
+                source: Ints, ratio: Array, trial: Array, joints: Array) -> tuple[float, float]:
     """A damped Newton step of the motors that are free to move, cut at the limits; written to `trial` and as `joints`.
 
-    A motor at a limit that the gradient pushes against stays there. Where f curves down, the step goes as if it curved up as
-    much: away from saddles instead of to them.
+    A motor at a limit that the gradient pushes against stays there. Where the Hessian is not positive definite, the majorant
+    takes its place.
 
     Returns:
         how far from optimal we are, the largest gradient component of a motor free to follow it; and by how much
@@ -191,8 +193,13 @@ def newton_step(motors: Array, gradient: Array, hessian: Array, lower: Array, up
         right[i] = -gradient[free[i]]
         for j in range(count):
             matrix[i, j] = hessian[free[i], free[j]]
+    model = hessian
     if not _solve(matrix, right, damping, step):
-        _solve(_bent_upwards(matrix), right, damping, step)
+        model = majorant
+        for i in range(count):
+            for j in range(count):
+                matrix[i, j] = majorant[free[i], free[j]]
+        _solve(matrix, right, damping, step)
     largest = 0.0
     for i in range(count):
         largest = max(largest, abs(step[i]))
@@ -209,5 +216,5 @@ def newton_step(motors: Array, gradient: Array, hessian: Array, lower: Array, up
         moved = trial[a] - motors[a]
         promised -= gradient[a] * moved
         for b in range(m):
-            promised -= 0.5 * moved * hessian[a, b] * (trial[b] - motors[b])
+            promised -= 0.5 * moved * model[a, b] * (trial[b] - motors[b])
     return residual, promised

@@ -29,8 +29,7 @@ def grasp_rotation(wrist: Rotation, side: Side = "right") -> Rotation:
 
 
 def hand_base_pose(wrist_in_camera: Pose, camera_in_base: Pose, hand: HandConfig, human_wrist: Array, scale: float,
-                   contact: Array,
-                   side: Side = "right") -> Pose:
+                   contact: Array, side: Side = "right") -> Pose:
     """Where the robot hand stands to grasp as the human hand does: its base_link in the robot's base frame.
 
     The fingers stay at the contact; a hand `scale` times as large stands that much further back.

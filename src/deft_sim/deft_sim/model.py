@@ -6,6 +6,7 @@ import re
 
 import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from deft_core.config import parse
 from deft_core.descriptions import HandConfig, RobotConfig, example_robot_data_root, resolve_model
@@ -86,6 +87,15 @@ def _prepare_hand(spec: mujoco.MjSpec, hand: HandConfig, settings: HandSim) -> N
             spec.add_exclude(bodyname1=palm.name, bodyname2=b.name)
 
 
+def _base_in_root(spec: mujoco.MjSpec, base_link: str) -> Pose:
+    """A link of a hand in the root of its URDF, joints at zero."""
+    pose, body = Pose.identity(), spec.body(base_link)
+    while body is not None and body.name != "world":
+        pose = Pose(np.array(body.pos), Rotation.from_quat(np.roll(body.quat, -1))) @ pose  # wxyz -> xyzw
+        body = body.parent
+    return pose
+
+
 def _descendants(body: mujoco.MjsBody) -> list[mujoco.MjsBody]:
     return [d for child in body.bodies for d in (child, *_descendants(child))]
 
@@ -143,7 +153,7 @@ def robot_spec(robot: RobotConfig, hand: HandConfig, cell: Cell, light: Light) -
     _prepare_arm(spec, robot, parse(RobotSim, robot.sim, f"robot '{robot.name}', sim"))
     hand_spec = _from_urdf(hand.urdf, hand.urdf_source)
     _prepare_hand(hand_spec, hand, parse(HandSim, hand.sim, f"hand '{hand.name}', sim"))
-    mount = robot.hand_mount.pose()
+    mount = robot.hand_mount.pose() @ _base_in_root(hand_spec, hand.base_link).inverse()
     quat = np.roll(mount.rotation.as_quat(), 1)  # xyzw -> wxyz
     site = spec.body(robot.flange_link).add_site(name="hand_mount", pos=mount.position, quat=quat)
     spec.attach(hand_spec, prefix=HAND_PREFIX, site=site)
