@@ -1,6 +1,6 @@
 """Retargeting beside dex-retargeting 0.5.0, in turns on the same poses and robots; and what must never happen.
 
-    . .venv/deft_env.sh && python benchmarks/retarget.py all --out build/retarget     (about 16 minutes on 2 cores)
+    . .venv/deft_env.sh && python benchmarks/retarget.py all --out build/retarget    (about 16 minutes on 2 cores)
 
 Parts: `peer` (warm-started sequences and single poses), `batch` (poses per second), `limits` (100,000 random and
 degenerate poses, and non-finite ones), `collision` (what the self-collision penalty does), `all`. Every part writes

@@ -90,7 +90,7 @@ def test_it_ends_in_optima_as_good_as_a_general_solver_finds(any_hand, method, s
         general.append(minimize(lambda u, f=f: f(u)[:2], start, jac=True, method="L-BFGS-B",
                                 bounds=np.column_stack([kinematics.lower, kinematics.upper]),
                                 options={"maxiter": 2000, "ftol": 1e-14, "gtol": 1e-9}).fun)
-    # A finger that is short of its goal can bow to either side (LEAP's most): now and then another local optimum, better or worse.
+    # A finger that is short of its goal can bow to either side (LEAP most): now and then another local optimum.
     assert np.mean(ours) < 1.08 * np.mean(general)
     assert (np.array(ours) < 1.01 * np.array(general)).mean() > 0.7
 
