@@ -42,7 +42,49 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
         pairs: (c, 2) rows of points to be kept `gap` (m) apart with `stiffness` (1/m^3).
         motors, centre: (m,) rad, here and where smoothness (1/rad^2) pulls to.
     """
-    n, m, k = jacobian.shape[1], motors.size, points.shape[0]
+    n = jacobian.shape[1]
+    moved = _point_jacobians(jacobian, points, support)
+    pull = np.zeros((points.shape[0], 3))  # derivative of f by each point
+    slope, curve, above = np.zeros(n), np.zeros((n, n)), np.zeros((n, n))
+    cost, off = 0.0, np.empty(3)
+    for v in range(vectors.shape[0]):
+        start, end = vectors[v, 0], vectors[v, 1]
+        for d in range(3):
+            off[d] = points[end, d] - points[start, d] - targets[v, d]
+        distance = np.sqrt(off[0] * off[0] + off[1] * off[1] + off[2] * off[2])
+        beyond = max(distance, huber)
+        cost += weights[v] * (distance * distance / (2.0 * beyond) + 0.5 * (beyond - huber))
+        along = weights[v] / beyond
+        outward = -along / (distance * distance) if distance > huber else 0.0
+        _add(start, end, off, along, outward, along, 0.0, moved, support, pull, slope, curve, above)
+    for c in range(pairs.shape[0]):
+        start, end = pairs[c, 0], pairs[c, 1]
+        for d in range(3):
+            off[d] = points[end, d] - points[start, d]
+        distance = np.sqrt(off[0] * off[0] + off[1] * off[1] + off[2] * off[2])
+        short = gap - distance
+        if short <= 0.0:
+            continue
+        cost += stiffness * short * short * short
+        safe = max(distance, 1e-9)
+        along = -3.0 * stiffness * short * short / safe
+        stiff = 6.0 * stiffness * short / (safe * safe)
+        _add(start, end, off, along, stiff - along / (safe * safe), 0.0, stiff, moved, support, pull, slope, curve, above)
+    _add_kinematic_curvature(jacobian, moved, support, pull, curve)
+    _by_motor(slope, curve, above, source, ratio, gradient, hessian, majorant)
+    for a in range(motors.size):
+        away = motors[a] - centre[a]
+        cost += smoothness * away * away
+        gradient[a] += 2.0 * smoothness * away
+        hessian[a, a] += 2.0 * smoothness
+        majorant[a, a] += 2.0 * smoothness
+    return cost
+
+
+@numba.njit(cache=True)
+def _point_jacobians(jacobian: Array, points: Array, support: Bools) -> Array:
+    """(k, 3, n): how each joint moves each point, v + omega x p."""
+    k, n = support.shape
     moved = np.zeros((k, 3, n))
     for p in range(k):
         x, y, z = points[p]
@@ -52,57 +94,43 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
                 moved[p, 0, j] = jacobian[0, j] + b * z - c * y
                 moved[p, 1, j] = jacobian[1, j] + c * x - a * z
                 moved[p, 2, j] = jacobian[2, j] + a * y - b * x
-    pull = np.zeros((k, 3))           # derivative of f by each point
-    slope, curve, above = np.zeros(n), np.zeros((n, n)), np.zeros((n, n))
-    cost = 0.0
-    for v in range(vectors.shape[0] + pairs.shape[0]):
-        key = v < vectors.shape[0]
-        c = v - vectors.shape[0]
-        start, end = (vectors[v, 0], vectors[v, 1]) if key else (pairs[c, 0], pairs[c, 1])
-        d0, d1, d2 = points[end, 0] - points[start, 0], points[end, 1] - points[start, 1], points[end, 2] - points[start, 2]
-        if key:
-            d0, d1, d2 = d0 - targets[v, 0], d1 - targets[v, 1], d2 - targets[v, 2]
-        distance = np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
-        # along: f'(distance) / distance; the Hessian is isotropic * 1 + along_d * d d^T
-        if key:
-            beyond = max(distance, huber)
-            along = weights[v] / beyond
-            cost += weights[v] * (distance * distance / (2.0 * beyond) + 0.5 * (beyond - huber))
-            isotropic = along
-            along_d = -along / (distance * distance) if distance > huber else 0.0
-            above_isotropic, above_d = along, 0.0
-        else:
-            if distance >= gap:
+    return moved
+
+
+@numba.njit(cache=True)
+def _add(start: int, end: int, off: Array, along: float, outward: float, above_along: float, above_outward: float, moved: Array,
+         support: Bools, pull: Array, slope: Array, curve: Array, above: Array) -> None:
+    """One term of f that depends on the length of d = `off` (3,), the difference of two points.
+
+    `along` is f' / |d|, so that the gradient by d is along * d; the Hessian by d is along * 1 + outward * d d^T, and the
+    majorant likewise.
+    """
+    for d in range(3):
+        pull[end, d] += along * off[d]
+        pull[start, d] -= along * off[d]
+    n = slope.size
+    for i in range(n):
+        if not (support[end, i] or support[start, i]):
+            continue
+        i0, i1, i2 = (moved[end, 0, i] - moved[start, 0, i], moved[end, 1, i] - moved[start, 1, i],
+                      moved[end, 2, i] - moved[start, 2, i])
+        i_out = off[0] * i0 + off[1] * i1 + off[2] * i2
+        slope[i] += along * i_out
+        for j in range(i, n):
+            if not (support[end, j] or support[start, j]):
                 continue
-            short = gap - distance
-            cost += stiffness * short * short * short
-            safe = max(distance, 1e-9)
-            along = -3.0 * stiffness * short * short / safe
-            isotropic = along
-            along_d = (6.0 * stiffness * short - along) / (safe * safe)
-            above_isotropic, above_d = 0.0, 6.0 * stiffness * short / (safe * safe)
-        pull[end, 0] += along * d0
-        pull[end, 1] += along * d1
-        pull[end, 2] += along * d2
-        pull[start, 0] -= along * d0
-        pull[start, 1] -= along * d1
-        pull[start, 2] -= along * d2
-        for i in range(n):
-            if not (support[end, i] or support[start, i]):
-                continue
-            i0, i1, i2 = (moved[end, 0, i] - moved[start, 0, i], moved[end, 1, i] - moved[start, 1, i],
-                          moved[end, 2, i] - moved[start, 2, i])
-            i_along = d0 * i0 + d1 * i1 + d2 * i2
-            slope[i] += along * i_along
-            for j in range(i, n):
-                if not (support[end, j] or support[start, j]):
-                    continue
-                j0, j1, j2 = (moved[end, 0, j] - moved[start, 0, j], moved[end, 1, j] - moved[start, 1, j],
-                              moved[end, 2, j] - moved[start, 2, j])
-                both = i0 * j0 + i1 * j1 + i2 * j2
-                radial = i_along * (d0 * j0 + d1 * j1 + d2 * j2)
-                curve[i, j] += isotropic * both + along_d * radial
-                above[i, j] += above_isotropic * both + above_d * radial
+            j0, j1, j2 = (moved[end, 0, j] - moved[start, 0, j], moved[end, 1, j] - moved[start, 1, j],
+                          moved[end, 2, j] - moved[start, 2, j])
+            together = i0 * j0 + i1 * j1 + i2 * j2
+            out = i_out * (off[0] * j0 + off[1] * j1 + off[2] * j2)
+            curve[i, j] += along * together + outward * out
+            above[i, j] += above_along * together + above_outward * out
+
+
+@numba.njit(cache=True)
+def _add_kinematic_curvature(jacobian: Array, moved: Array, support: Bools, pull: Array, curve: Array) -> None:
+    """What the points' own second derivatives omega_i x J_j add to the Hessian by the joints (its upper triangle)."""
+    k, n = support.shape
     for p in range(k):
         g0, g1, g2 = pull[p]
         for j in range(n):
@@ -113,13 +141,19 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
             for i in range(j + 1):
                 if support[p, i]:
                     curve[i, j] += jacobian[3, i] * c0 + jacobian[4, i] * c1 + jacobian[5, i] * c2
+
+
+@numba.njit(cache=True)
+def _by_motor(slope: Array, curve: Array, above: Array, source: Ints, ratio: Array, gradient: Array, hessian: Array,
+              majorant: Array) -> None:
+    """Derivatives by joints (upper triangles) as derivatives by motors, in place of what the last three hold."""
     gradient[:] = 0.0
     hessian[:] = 0.0
     majorant[:] = 0.0
-    for i in range(n):
+    for i in range(slope.size):
         a = source[i]
         gradient[a] += ratio[i] * slope[i]
-        for j in range(i, n):
+        for j in range(i, slope.size):
             b = source[j]
             both = ratio[i] * ratio[j]
             hessian[a, b] += both * curve[i, j]
@@ -127,13 +161,6 @@ def evaluate(jacobian: Array, points: Array, support: Bools, source: Ints, ratio
             if j > i:
                 hessian[b, a] += both * curve[i, j]
                 majorant[b, a] += both * above[i, j]
-    for a in range(m):
-        away = motors[a] - centre[a]
-        cost += smoothness * away * away
-        gradient[a] += 2.0 * smoothness * away
-        hessian[a, a] += 2.0 * smoothness
-        majorant[a, a] += 2.0 * smoothness
-    return cost
 
 
 @numba.njit(cache=True)
