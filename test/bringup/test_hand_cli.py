@@ -37,6 +37,17 @@ def test_picture_draws_a_row_for_each_pose(words, tmp_path):
         assert all(part.sum() > 300 for part in np.array_split(coloured, rows)), "something is drawn in every cell"
 
 
+def test_a_left_human_hand_is_drawn_as_the_mirror_image_and_imitated_alike(tmp_path):
+    pictures = []
+    for words in ((), ("--left",)):
+        result = deft_hand("picture", "allegro_left", "--gestures", "half_closed", *words, "--out", str(tmp_path / "p.png"))
+        assert result.returncode == 0, result.stderr
+        pictures.append(np.array(Image.open(tmp_path / "p.png").convert("RGB")))
+    middle = pictures[0].shape[1] // 2
+    assert not np.array_equal(pictures[0][:, :middle], pictures[1][:, :middle])
+    assert np.array_equal(pictures[0][:, middle:], pictures[1][:, middle:])
+
+
 def test_picture_of_ones_own_poses(tmp_path):
     np.save(tmp_path / "poses.npy", np.zeros((2, 45)))
     assert deft_hand("picture", "leap_right", "--pose", str(tmp_path / "poses.npy"), "--out",

@@ -71,6 +71,7 @@ def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
     from deft_retarget.motions import GESTURES, gesture
     from deft_retarget.pictures import compare
     from deft_retarget.retargeter import Retargeter
+    from deft_retarget.skeleton import mirrored
 
     if out.suffix.lower() != ".png":
         _fail(f"--out needs a name that ends in .png, not {out.name}", EXIT_USAGE)
@@ -88,7 +89,8 @@ def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
             for wanted in gestures.split(","):
                 if wanted not in GESTURES:
                     raise ConfigError(f"unknown gesture '{wanted}': {nearest(wanted, GESTURES)}")
-            poses = [(wanted, gesture(skeleton, wanted)) for wanted in gestures.split(",")]
+            shown = mirrored if left else np.asarray  # gestures are of a right hand
+            poses = [(wanted, shown(gesture(skeleton, wanted))) for wanted in gestures.split(",")]
         compare(Retargeter(_hand(name, config_dir), method, skeleton), poses, out, side)
     Console().print(str(out), highlight=False, soft_wrap=True)
 
