@@ -28,7 +28,7 @@ from deft_core.errors import DeftError
 from deft_retarget.kinematics import urdf_of
 from deft_retarget.motions import natural_poses
 from deft_retarget.retargeter import METHODS, Retargeter
-from deft_retarget.skeleton import OPENPOSE_21, shipped_skeleton
+from deft_retarget.skeleton import OPENPOSE_21, THUMB_FIRST, shipped_skeleton
 
 HERE = Path(__file__).resolve().parent
 PEER = (HERE.parent / ".peers/bin/python", HERE / "dex_retargeting_peer.py")
@@ -77,7 +77,7 @@ def peer_settings(hand: HandConfig, retargeter: Retargeter, method: str, urdf: P
     settings: dict[str, Any] = {"type": method, "urdf_path": str(urdf), "target_joint_names": list(hand.joint_names),
                                 "scaling_factor": retargeter.scale, "normal_delta": PEER_SMOOTHNESS, "low_pass_alpha": -1.0}
     if method == "vector":
-        human = [4 * (1 + ("thumb", "index", "middle", "ring", "little").index(finger)) for finger in retargeter.fingers]
+        human = [4 * (1 + THUMB_FIRST.index(finger)) for finger in retargeter.fingers]
         return settings | {"target_origin_link_names": ["human_wrist"] * len(tips), "target_task_link_names": tips,
                            "target_link_human_indices": [[0] * len(tips), human]}
     return settings | {"wrist_link_name": "human_wrist", "finger_tip_link_names": tips}

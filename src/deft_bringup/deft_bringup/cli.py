@@ -18,12 +18,11 @@ import typer
 from rich.console import Console
 
 from deft_bringup import hand_cli
+from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 
 app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
                   pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(hand_cli.app, name="hand")
-
-EXIT_FAILED, EXIT_USAGE, EXIT_CANCELLED = 1, 2, 130
 
 
 class Objects(str, Enum):
@@ -88,7 +87,7 @@ def evaluate(task: Task, sim: Sim = False,
              as_json: Json = False) -> None:
     """Measure a success rate on train or test objects, with its 95 % Wilson interval. Nothing is learned."""
     if method is Method.elite_mean and source is None:
-        _fail("--method elite_mean needs --from SESSION_FOLDER (a finished `deft finetune`)", EXIT_USAGE)
+        fail("--method elite_mean needs --from SESSION_FOLDER (a finished `deft finetune`)", EXIT_USAGE)
     with _graph(sim, task, seed, real_time_factor, operator, params_file):
         from deft_msgs.action import Evaluate
 
@@ -121,9 +120,9 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
     from deft_core.errors import ConfigError, DeftError
 
     if view and gif:
-        _fail("give --view or --gif, not both", EXIT_USAGE)
+        fail("give --view or --gif, not both", EXIT_USAGE)
     if gif and gif.suffix.lower() != ".gif":
-        _fail(f"--gif needs a name that ends in .gif, not {gif.name}", EXIT_USAGE)
+        fail(f"--gif needs a name that ends in .gif, not {gif.name}", EXIT_USAGE)
     try:
         rig = load_rig(task, hand, seed=seed)
         if view:
@@ -133,9 +132,9 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
         else:
             outcome = rehearsal.rehearse(rig, objects.value, episode, grasp.value, seed)
     except ConfigError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     except (DeftError, RuntimeError) as error:
-        _fail(str(error), EXIT_FAILED)
+        fail(str(error), EXIT_FAILED)
     verdict = outcome.verdict
     tried = f"; grasp {outcome.tries} of the oracle's" if grasp is Grasp.oracle else ""
     Console().print(f"{task}, episode {episode}: {verdict.note}; score {verdict.score:.2f}, "
@@ -153,7 +152,7 @@ def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp
            note: Annotated[str, typer.Option(help="a remark for the record")] = "") -> None:
     """Answer the pending reward request. Reset the scene first: the robot goes on at once."""
     if math.isnan(value) and not void:
-        _fail("give a reward from 0 to 1, or --void", EXIT_USAGE)
+        fail("give a reward from 0 to 1, or --void", EXIT_USAGE)
     from deft_msgs.srv import SubmitReward
 
     said = {True: SubmitReward.Request.SUCCESS_YES, False: SubmitReward.Request.SUCCESS_NO,
@@ -162,16 +161,11 @@ def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp
     with _ros(), _client() as client:
         answer = client.submit(request)
     if not answer.accepted:
-        _fail(f"refused ({answer.error_code}): {answer.message}", EXIT_FAILED)
+        fail(f"refused ({answer.error_code}): {answer.message}", EXIT_FAILED)
     Console().print("accepted")
 
 
 # -- shared -----------------------------------------------------------------------------------------------
-
-
-def _fail(message: str, code: int) -> None:
-    Console(stderr=True).print(f"deft: {message}", style="red", highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
 
 
 @contextlib.contextmanager
@@ -189,7 +183,7 @@ def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, p
     try:
         graph.__enter__()
     except (GraphError, ConfigError) as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     try:
         yield
     finally:
@@ -217,7 +211,7 @@ def _client() -> Iterator[Any]:
     try:
         yield client
     except (CallTimeout, GoalRejected) as error:
-        _fail(str(error), EXIT_FAILED)
+        fail(str(error), EXIT_FAILED)
     finally:
         client.close()
 
@@ -251,9 +245,9 @@ def _run(goal: Any, as_json: bool) -> None:
         if as_json:
             print(json.dumps(summary))
     if cancel.is_set():
-        _fail(result.error_msg or "cancelled", EXIT_CANCELLED)
+        fail(result.error_msg or "cancelled", EXIT_CANCELLED)
     if not succeeded:
-        _fail(f"({result.error_code}) {result.error_msg}", EXIT_FAILED)
+        fail(f"({result.error_code}) {result.error_msg}", EXIT_FAILED)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, fail
 from deft_core.config import default_config_dir, find, load
 from deft_core.descriptions import HandConfig
 from deft_core.errors import ConfigError, DeftError
 
 app = typer.Typer(help="Retarget human hands to a robot hand: check, draw, fit.", no_args_is_help=True)
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
 SEED, SEQUENCES, FRAMES = 5, 10, 100  # natural poses that `check` retargets
 
 
@@ -74,9 +74,9 @@ def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
     from deft_retarget.skeleton import mirrored
 
     if out.suffix.lower() != ".png":
-        _fail(f"--out needs a name that ends in .png, not {out.name}", EXIT_USAGE)
+        fail(f"--out needs a name that ends in .png, not {out.name}", EXIT_USAGE)
     if not out.absolute().parent.is_dir():
-        _fail(f"--out: there is no folder '{out.parent}'", EXIT_USAGE)
+        fail(f"--out: there is no folder '{out.parent}'", EXIT_USAGE)
     side: Literal["left", "right"] = "left" if left else "right"
     with _explained():
         skeleton = _skeleton(mano_file)
@@ -144,11 +144,6 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     except DeftError as error:
-        _fail(error.message, EXIT_FAILED)
-
-
-def _fail(message: str, code: int) -> None:
-    Console(stderr=True).print(f"deft: {message}", style="red", highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+        fail(error.message, EXIT_FAILED)

@@ -14,7 +14,7 @@ from deft_core.descriptions import HandConfig
 from deft_core.types import Array
 from deft_retarget.anatomy import anatomical_angles, anatomical_axes
 from deft_retarget.axis_mapping import ANGLES, OFFSET
-from deft_retarget.motions import GESTURES, natural_poses, poses_of
+from deft_retarget.motions import gesture_angles, natural_poses, poses_of
 from deft_retarget.retargeter import Retargeter
 from deft_retarget.skeleton import HandSkeleton, shipped_skeleton
 
@@ -77,7 +77,7 @@ def fit_thumb(hand: HandConfig, skeleton: HandSkeleton | None = None) -> ThumbFi
 def _free_thumbs(skeleton: HandSkeleton) -> Array:
     """Poses (SEQUENCES * FRAMES, 45), rad, of a half-closed hand whose thumb is anywhere."""
     rng = np.random.default_rng(SEED)
-    angles = np.tile([GESTURES["half_closed"].get(name, 0.0) for name in ANGLES], (SEQUENCES * FRAMES, 1))
+    angles = np.tile(gesture_angles("half_closed"), (SEQUENCES * FRAMES, 1))
     for name, (low, high) in RANGES.items():
         angles[:, ANGLES.index(name)] = rng.uniform(low, high, len(angles))
     return poses_of(skeleton, angles.reshape(-1, 15, 3))

@@ -108,10 +108,7 @@ class HandKinematics:
         # (points, n): does the joint move the point; columns in Pinocchio's order
         self.support = np.zeros((len(points), self.model.nq), bool)
         for k, frame in enumerate(ids):
-            joint = self.model.frames[frame].parentJoint
-            while joint > 0:
-                self.support[k, self.model.joints[joint].idx_q] = True
-                joint = self.model.parents[joint]
+            self.support[k, [self.model.joints[joint].idx_q for joint in self._chain(frame)]] = True
         # Live views of Pinocchio's memory: they follow every update of the placements.
         self.world_points = tuple(self.data.oMf[frame].translation for frame in ids)
 
@@ -153,15 +150,16 @@ class HandKinematics:
 
     def chains(self, rows: range) -> list[list[str]]:
         """For each of these points, the links behind its moving joints, from the palm to the tip."""
-        chains = []
-        for row in rows:
-            chain: list[str] = []
-            joint = self.model.frames[self._point_frames[row]].parentJoint
-            while joint > 0:
-                chain.insert(0, self._link_behind(joint))
-                joint = self.model.parents[joint]
-            chains.append(chain)
-        return chains
+        return [[self._link_behind(joint) for joint in self._chain(self._point_frames[row])] for row in rows]
+
+    def _chain(self, frame: int) -> list[int]:
+        """The joints that move a frame, from the palm to it."""
+        chain: list[int] = []
+        joint = int(self.model.frames[frame].parentJoint)
+        while joint > 0:
+            chain.insert(0, joint)
+            joint = int(self.model.parents[joint])
+        return chain
 
     def _link_behind(self, joint: int) -> str:
         for frame in self.model.frames:
@@ -172,14 +170,8 @@ class HandKinematics:
     def chain_points(self, joints: Array, rows: range) -> list[Array]:
         """For each of these points, the joints that move it and the point itself, from the palm out: (c, 3), m, base_link."""
         points = self.points(joints)
-        chains = []
-        for row in rows:
-            chain, joint = [points[row]], self.model.frames[self._point_frames[row]].parentJoint
-            while joint > 0:
-                chain.insert(0, self.in_base(self.data.oMi[joint].translation))
-                joint = self.model.parents[joint]
-            chains.append(np.array(chain))
-        return chains
+        return [np.array([*(self.in_base(self.data.oMi[joint].translation) for joint in self._chain(self._point_frames[row])),
+                          points[row]]) for row in rows]
 
 
 def model_is_there(hand: HandConfig) -> bool:

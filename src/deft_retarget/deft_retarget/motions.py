@@ -52,10 +52,14 @@ def poses_of(skeleton: HandSkeleton, angles: Array) -> Array:
     return np.asarray(vectors.reshape(*angles.shape[:-2], 45))
 
 
+def gesture_angles(name: str) -> Array:
+    """The angles (45,), rad, of one of GESTURES, in the order of ANGLES."""
+    return np.array([GESTURES[name].get(angle, 0.0) for angle in ANGLES])
+
+
 def gesture(skeleton: HandSkeleton, name: str) -> Array:
     """The MANO pose (45,), rad, of one of GESTURES."""
-    angles = np.array([GESTURES[name].get(angle, 0.0) for angle in ANGLES])
-    return poses_of(skeleton, angles.reshape(15, 3))
+    return poses_of(skeleton, gesture_angles(name).reshape(15, 3))
 
 
 def natural_poses(skeleton: HandSkeleton, sequences: int, frames: int, seed: int) -> Array:

@@ -34,12 +34,13 @@ def compare(retargeter: Retargeter, poses: Sequence[tuple[str, Array]], path: Pa
     """
     figure = Figure(figsize=(2 * CELL, len(poses) * ROW), layout="constrained")
     for row, (title, pose) in enumerate(poses):
+        right = mirrored(pose) if side == "left" else pose
         human = figure.add_subplot(len(poses), 2, 2 * row + 1, projection="3d")
-        _draw_human(human, retargeter, pose, side)
+        _draw_human(human, retargeter, right, side)
         human.set_title(title, fontsize=9)
-        found = retargeter.retarget(pose, side=side)
+        found = retargeter.retarget(right)
         robot = figure.add_subplot(len(poses), 2, 2 * row + 2, projection="3d")
-        _draw_robot(robot, retargeter, found, _targets(retargeter, pose, side))
+        _draw_robot(robot, retargeter, found, retargeter.scale * retargeter.human_tips(right))
         limits = f"; at a limit: {', '.join(found.saturated)}" if found.saturated else ""
         robot.set_title(f"{retargeter.hand.name}, {retargeter.method}: {1e3 * found.fingertip_error:.0f} mm{limits}",
                         fontsize=7, wrap=True)
@@ -70,8 +71,8 @@ def wrist_cases(retargeter: Retargeter, cases: Sequence[tuple[str, Rotation, Pos
     _save(figure, path)
 
 
-def _draw_human(axes: Axes3D, retargeter: Retargeter, pose: Array, side: Side) -> None:
-    points = retargeter.skeleton.keypoints(mirrored(pose) if side == "left" else pose)
+def _draw_human(axes: Axes3D, retargeter: Retargeter, right: Array, side: Side) -> None:
+    points = retargeter.skeleton.keypoints(right)
     points = (points - points[WRIST]) @ GRASP_FRAME_IN_MANO["right"].as_matrix()
     if side == "left":
         points = points * [1.0, -1.0, 1.0]
@@ -111,10 +112,6 @@ def _bones(axes: Axes3D, retargeter: Retargeter, found: Retargeted, placed: Call
         axes.plot(*line[1:-1].T, "s", color=BONE, markersize=4)
         tips.append(line[-1])
     return np.array(tips)
-
-
-def _targets(retargeter: Retargeter, pose: Array, side: Side) -> Array:
-    return retargeter.scale * retargeter.human_tips(mirrored(pose) if side == "left" else pose)
 
 
 def _frame(axes: Axes3D, origin: Array, directions: Array) -> None:

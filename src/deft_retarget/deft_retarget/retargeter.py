@@ -23,6 +23,7 @@ from deft_retarget.keyvectors import KeyVectorConfig, KeyVectors
 from deft_retarget.kinematics import HandKinematics
 from deft_retarget.skeleton import (
     FINGERS,
+    THUMB_FIRST,
     TIP,
     WRIST,
     HandSkeleton,
@@ -37,7 +38,6 @@ from deft_retarget.wrist import GRASP_FRAME_IN_MANO
 Method = Literal["axis", "vector", "dexpilot"]
 METHODS = get_args(Method)
 HUMAN_LENGTH = 0.187  # m, wrist to middle fingertip of the hand that `scale` is relative to
-THUMB_FIRST = ("thumb", "index", "middle", "ring", "little")
 AT_LIMIT = 1e-9  # rad
 SPHERES_A_FINGER = 2  # of the last joints, beside the tip
 CHUNK = 256  # poses that a worker of a batch is given at a time

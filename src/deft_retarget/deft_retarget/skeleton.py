@@ -32,11 +32,10 @@ LARGEST_ANGLE = 1e6  # rad; far beyond it sines mean nothing, and squares overfl
 # Rows of keypoints(): the 16 joints in MANO's order, then the fingertips in the order of FINGERS.
 WRIST = 0
 TIP = {finger: 16 + i for i, finger in enumerate(FINGERS)}
-LARGEST_ANGLE = 1e6  # rad; far beyond it sines mean nothing, and squares overflow
-
+THUMB_FIRST = ("thumb", "index", "middle", "ring", "little")
 # Rows of keypoints() in the order that OpenPose and MediaPipe use: wrist, then thumb, index, middle, ring, little from base to
 # tip
-OPENPOSE_21 = np.array([0, *(row for finger in ("thumb", "index", "middle", "ring", "little")
+OPENPOSE_21 = np.array([0, *(row for finger in THUMB_FIRST
                              for row in (*range(1 + 3 * FINGERS.index(finger), 4 + 3 * FINGERS.index(finger)), TIP[finger]))])
 # A left hand is the mirror image of a right one across MANO's y-z plane: what becomes of a rotation vector
 MIRROR = np.array([1.0, -1.0, -1.0])
