@@ -1,0 +1,1 @@
+"""From a clip to a grasp label, one module a step."""

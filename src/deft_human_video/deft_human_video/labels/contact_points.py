@@ -1,0 +1,111 @@
+"""Where on the object the hand touches it: points in the overlap of the two, and a Gaussian mixture over them.
+
+With a fitted hand the points are those of its fingers that lie on the object. With boxes alone they are, as in hoi-forecast, the
+skin's outline inside the overlap of the two boxes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture
+
+from deft_core.types import Array
+from deft_human_video.clip import Box
+from deft_human_video.errors import Rejected
+from deft_human_video.video import Rgb
+
+STEP = "contact points"
+SAMPLES = 20       # points kept, as in hoi-forecast
+SLACK = 4          # pixels round the object that still count as on it
+FEW = 3
+SHARPEST = 2.0     # pixels, least standard deviation of a component
+# Skin by colour, in HSV or in YCrCb
+SKIN_HSV = (np.array([0, 40, 0]), np.array([25, 255, 255]))
+SKIN_YCRCB = (np.array([0, 138, 67]), np.array([255, 173, 133]))
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Contact points in the first frame.
+
+    Attributes:
+        points: (n, 2) pixels.
+        weights, means, deviations: (k,), (k, 2) and (k, 2) pixels, a Gaussian mixture with axis-parallel components.
+    """
+
+    points: Array
+    weights: Array
+    means: Array
+    deviations: Array
+
+    @property
+    def centre(self) -> Array:
+        """(2,) pixels, the mixture's mean."""
+        return np.asarray(self.weights @ self.means)
+
+
+def on_object(fingers: list[Array], on: NDArray[np.bool_]) -> Array:
+    """Points (n, 2) of each finger that lie on the object, SAMPLES in all, as many of each finger.
+
+    Args:
+        fingers: (n, 2) pixels of the first frame, one array a finger.
+        on: (h, w) the object, with SLACK.
+
+    Raises:
+        Rejected: too few do.
+    """
+    height, width = on.shape
+    kept = []
+    for pixels in fingers:
+        column, row = np.round(pixels).astype(int).T
+        inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+        inside[inside] = on[row[inside], column[inside]]
+        if inside.sum() >= FEW:
+            kept.append(pixels[inside])
+    if not kept:
+        raise Rejected(STEP, "no finger lies on the object")
+    share = max(SAMPLES // len(kept), FEW)
+    return np.concatenate([farthest(points, share) for points in kept])
+
+
+def skin_in_overlap(rgb: Rgb, hand: Box, thing: Box) -> Array:
+    """Points (n, 2), pixels: the skin's outline where the boxes of hand and object overlap. Raises Rejected."""
+    left, top = (int(max(hand[k], thing[k])) - 2 for k in (0, 1))
+    right, bottom = (int(min(hand[k], thing[k])) + 3 for k in (2, 3))
+    left, top = max(left, 0), max(top, 0)
+    if right - left < FEW or bottom - top < FEW:
+        raise Rejected(STEP, "the boxes of hand and object do not overlap")
+    x0, y0, x1, y1 = (max(round(v), 0) for v in hand)
+    patch = rgb[y0:y1, x0:x1]
+    skin = np.zeros(rgb.shape[:2], np.uint8)
+    skin[y0:y1, x0:x1] = (cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2HSV), *SKIN_HSV)
+                          | cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2YCrCb), *SKIN_YCRCB))
+    skin = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    outlines, _ = cv2.findContours(skin, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    points = max(outlines, key=len).reshape(-1, 2).astype(float) if outlines else np.zeros((0, 2))
+    inside = (points >= [left, top]).all(axis=1) & (points < [right, bottom]).all(axis=1)
+    if inside.sum() < FEW:  # no skin that can be told from the rest: the overlap itself
+        v, u = np.mgrid[top:bottom, left:right]
+        return farthest(np.stack([u.ravel(), v.ravel()], axis=1).astype(float), SAMPLES)
+    return farthest(points[inside], SAMPLES)
+
+
+def farthest(points: Array, count: int) -> Array:
+    """At most `count` of the points (n, 2), each as far as can be from those before it, from the middle on."""
+    chosen = [int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
+    distance = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(points)):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return points[chosen]
+
+
+def mixture(points: Array, components: int) -> Contacts:
+    """A Gaussian mixture over points (n, 2), with fewer components where there are fewer different points."""
+    k = min(components, len(np.unique(points, axis=0)))
+    fitted = GaussianMixture(k, covariance_type="diag", reg_covar=SHARPEST**2, random_state=0, n_init=1).fit(points)
+    return Contacts(points, fitted.weights_, fitted.means_, np.sqrt(fitted.covariances_))

@@ -1,0 +1,334 @@
+"""One clip to one label: the steps in their order. Paper section 1.5 (data); every step can go by a file of results instead."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deft_core.projection import metres
+from deft_core.types import Array, Intrinsics, Pose
+from deft_human_video.clip import Clip, Detections, HandBox, HandPose, ObjectBox
+from deft_human_video.errors import Rejected
+from deft_human_video.labels import contact_points, objects
+from deft_human_video.labels.contact_frame import HandMotion, changed, detected_contact
+from deft_human_video.labels.fitting import FittedHand, HandFitter, mirrored_hand
+from deft_human_video.labels.label import GraspLabel
+from deft_human_video.labels.mirror import OTHER, mirrored_clip, mirrored_hand_box, mirrored_object_box
+from deft_human_video.labels.registration import Registered, Registration, foreground
+from deft_human_video.labels.settings import ContactSource, HandSource, LabelSettings, ObjectSource
+from deft_human_video.labels.surface import Sight, sight_of
+from deft_human_video.labels.tracking import HandTracker, TrackedHand
+from deft_human_video.video import Depth, Rgb
+from deft_retarget.skeleton import OPENPOSE_21, HandSkeleton, Side
+
+STEP_CLIP, STEP_HAND, STEP_FIRST = "clip", "hand", "first frame"
+BEFORE, AFTER = 4, 3       # frames round the contact in which hands are looked for
+ARM_SHARE = 0.62           # of the picture's width beyond which an arm that comes in there is the right one
+ARM_VOTE = 2.0             # frames' worth of the landmarker's word
+DOUBTED = 0.2              # weight of keypoints that the landmarker took for the other hand's
+ROUND_HAND = 0.35          # of the hand's extent, how far round its keypoints it may reach
+DOUBTFUL = 40.0            # cost of a fit to depth from which on the other side is tried too
+GUESSED_VIEW = np.radians(60.0)  # horizontal field of view where nobody measured it
+
+
+@dataclass(frozen=True)
+class _Contact:
+    """The moment of contact, as far as a step found it."""
+
+    frame: int
+    registered: Registered
+    hand_box: HandBox | None = None
+    object_box: ObjectBox | None = None
+
+
+class Extractor:
+    """Makes labels. One to a process: MediaPipe and the skeleton are loaded once."""
+
+    def __init__(self, settings: LabelSettings, skeleton: HandSkeleton, tracker: HandTracker | None = None) -> None:
+        self._settings, self._skeleton = settings, skeleton
+        self._tracker = tracker if tracker is not None or settings.hand is not HandSource.mediapipe else HandTracker()
+
+    def label(self, clip: Clip) -> GraspLabel:
+        """The clip's label.
+
+        Raises:
+            Rejected: a step finds nothing to go by; it says which and why.
+            ClipError: a file of the clip is damaged.
+        """
+        length = len(clip.frames)
+        if not self._settings.shortest <= length <= self._settings.longest:
+            raise Rejected(STEP_CLIP, f"shorter than {self._settings.shortest} or longer than {self._settings.longest} frames")
+        intrinsics = clip.intrinsics or guessed_intrinsics(clip.frames.rgb(0))
+        first = self._first_frame(clip)
+        contact = self._contact(clip, first, intrinsics)
+        side, tracked = self._hands(clip, contact, first, intrinsics)
+        found = self._of_side(clip, first, contact, tracked, intrinsics, side)
+        if found[1] > DOUBTFUL:  # the landmarker may have taken the hand for the other one
+            with contextlib.suppress(Rejected):
+                found = min(found, self._of_side(clip, first, contact, tracked, intrinsics, OTHER[side]), key=lambda f: f[1])
+        if found[1] > self._settings.most_cost:
+            raise Rejected(STEP_HAND, "no hand fits well to what depth shows")
+        return found[0]
+
+    def _of_side(self, clip: Clip, first: int, contact: _Contact, tracked: Mapping[int, list[TrackedHand]], intrinsics: Intrinsics,
+                 side: Side) -> tuple[GraspLabel, float]:
+        """The label if the hand is of this side, and the cost of the fit to depth (0 where there is none)."""
+        if side == "left":
+            clip, tracked = mirrored_clip(clip), {i: [mirrored_hand(h, intrinsics.width) for h in hands]
+                                                  for i, hands in tracked.items()}
+            intrinsics = clip.intrinsics or intrinsics
+            contact = _mirrored_contact(contact, intrinsics)
+        return self._of_right_hand(clip, first, contact, tracked, intrinsics, side == "left")
+
+    def _of_right_hand(self, clip: Clip, first: int, contact: _Contact, tracked: Mapping[int, list[TrackedHand]],
+                       intrinsics: Intrinsics, was_left: bool) -> tuple[GraspLabel, float]:
+        depth, depth_now = clip.frames.depth(first), clip.frames.depth(contact.frame)
+        seen = None
+        if depth is not None and depth_now is not None:
+            seen = foreground(depth_now, depth, contact.registered, intrinsics)
+        hand = self._chosen(tracked, contact, seen)
+        thing = self._object(clip, first, contact, hand, seen, intrinsics)
+        fitted, pixels, pose = self._hand_pose(clip, contact, hand, seen, thing, intrinsics)
+        contacts = self._contacts(clip, contact, fitted, pixels, thing, intrinsics)
+        frame = clip.frames.rgb(first)
+        box = objects.crop_box(objects.box_of(thing), frame.shape[:2])
+        corner = np.array(box[:2], float)
+        label = GraspLabel(
+            clip.key, clip.dataset, clip.text, was_left, first, contact.frame, box,
+            np.ascontiguousarray(frame[box[1]:box[3], box[0]:box[2]]), contacts.centre - corner, contacts.points - corner,
+            contacts.weights, contacts.means - corner, contacts.deviations,
+            None if pose is None else pose.wrist, None if pose is None else pose.position,
+            None if pose is None else pose.mano_pose, None if fitted is None else fitted.size,
+            None if fitted is None else fitted.error, contact.frame, self._sources(clip, depth is not None),
+            _drawn(clip.frames.rgb(contact.frame), pixels))
+        return label, 0.0 if fitted is None or seen is None else fitted.cost
+
+    # The steps
+
+    def _first_frame(self, clip: Clip) -> int:
+        """The first frame in which no hand is seen."""
+        found = clip.annotation.detections
+        for i in range(0, len(clip.frames) // 2, 2):
+            if found:
+                if not any(hand.score >= 0.5 for hand in found.get(i, Detections()).hands):
+                    return i
+            elif self._tracker is None:
+                if not clip.annotation.hands.get(i):
+                    return i
+            else:
+                with self._tracker.clip(clip.fps) as tracker:
+                    if not tracker.hands(clip.frames.rgb(i)):
+                        return i
+        raise Rejected(STEP_FIRST, "a hand is in every frame of the first half")
+
+    def _contact(self, clip: Clip, first: int, intrinsics: Intrinsics) -> _Contact:
+        """When the hand touches, and how the camera has moved until then."""
+        annotation, source = clip.annotation, self._settings.contact_frame
+        frame, hand, thing = None, None, None
+        if source is ContactSource.dataset or (source is ContactSource.auto and annotation.contact_frame is not None):
+            if annotation.contact_frame is None:
+                raise Rejected("contact frame", "the data set does not say when")
+            frame = annotation.contact_frame
+        elif source is ContactSource.detections or (source is ContactSource.auto and annotation.detections):
+            frame, hand, thing = detected_contact(annotation.detections, len(clip.frames))
+        if frame is not None and frame <= first:
+            raise Rejected(STEP_FIRST, "no frame before the contact is free of hands")
+        registration = Registration(clip.frames.rgb(first), clip.frames.depth(first), intrinsics)
+        motion = HandMotion((intrinsics.height, intrinsics.width))
+        grey = cv2.cvtColor(clip.frames.rgb(first), cv2.COLOR_RGB2GRAY)
+        history: list[Registered] = []
+        for i in range(first + 1, len(clip.frames) if frame is None else frame + 1):
+            history.append(registration.next(clip.frames.rgb(i)))
+            if frame is None and motion.rests(_outline(clip, i, first, history[-1], grey, intrinsics), history[-1].homography):
+                return _Contact(i - 1, history[-2])
+        if frame is None:
+            raise Rejected("contact frame", "no hand comes to rest")
+        return _Contact(frame, history[-1], hand, thing)
+
+    def _hands(self, clip: Clip, contact: _Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int, list[TrackedHand]]]:
+        """Which hand it is that touches, and the tracked hands round the contact, by frame."""
+        if contact.hand_box is not None and self._tracker is None:
+            return contact.hand_box.side, {}
+        if self._tracker is None:
+            poses = clip.annotation.hands.get(contact.frame, ())
+            if not poses:
+                raise Rejected(STEP_HAND, "no hand pose is given for the contact frame")
+            return poses[0].side, {}
+        tracked: dict[int, list[TrackedHand]] = {}
+        with self._tracker.clip(clip.fps) as tracker:
+            for i in range(max(contact.frame - BEFORE, 0), min(contact.frame + AFTER + 1, len(clip.frames))):
+                tracked[i] = tracker.hands(clip.frames.rgb(i))
+        hands = [hand for found in tracked.values() for hand in found]
+        if not hands:
+            raise Rejected(STEP_HAND, "no hand is tracked round the contact")
+        if contact.hand_box is not None:
+            return contact.hand_box.side, tracked
+        vote = sum((1.0 if hand.side == "right" else -1.0) * (hand.score - 0.5) * 2 for hand in hands)
+        return ("right" if vote + self._arm_vote(clip, contact, first, intrinsics) >= 0 else "left"), tracked
+
+    def _arm_vote(self, clip: Clip, contact: _Contact, first: int, intrinsics: Intrinsics) -> float:
+        """Positive where the arm comes into the picture on the right: from the wearer's view that is the right one."""
+        grey = cv2.cvtColor(clip.frames.rgb(first), cv2.COLOR_RGB2GRAY)
+        outline = _outline(clip, contact.frame, first, contact.registered, grey, intrinsics)
+        low = outline.shape[0] // 3
+        border = np.concatenate([np.flatnonzero(outline[-3]), np.full(int(outline[low:, -3].sum()), outline.shape[1] - 1),
+                                 np.zeros(int(outline[low:, 2].sum()))])
+        if len(border) < 10:
+            return 0.0
+        middle = border.mean() / outline.shape[1]
+        return ARM_VOTE * float(np.clip((middle - 0.5) / (ARM_SHARE - 0.5), -1.0, 1.0))
+
+    def _chosen(self, tracked: Mapping[int, list[TrackedHand]], contact: _Contact, seen: NDArray[np.bool_] | None) -> TrackedHand | None:
+        """The tracked hand that touches: of the frame nearest to the contact, the one that covers most of what is new."""
+        for i in sorted(tracked, key=lambda i: abs(i - contact.frame)):
+            if tracked[i]:
+                return max(tracked[i], key=lambda hand: (hand.side == "right") + (0.0 if seen is None else _covered(hand, seen)))
+        return None
+
+    def _object(self, clip: Clip, first: int, contact: _Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
+                intrinsics: Intrinsics) -> objects.Mask:
+        source, depth = self._settings.object, clip.frames.depth(first)
+        shape = clip.frames.rgb(first).shape[:2]
+        detected = clip.annotation.detections.get(first, Detections()).objects
+        if source is ObjectSource.boxes or (source is ObjectSource.auto and (detected or contact.object_box is not None)):
+            if contact.object_box is not None:
+                wanted = _centre(contact.object_box)
+            elif hand is not None:
+                wanted = hand.pixels
+            else:
+                raise Rejected(objects.STEP, "there is neither a tracked hand nor a detected one that points to it")
+            return objects.mask_of(objects.overlapped(detected, contact.registered.to_first(wanted), self._settings.object_score),
+                                   shape)
+        if depth is None or seen is None:
+            raise Rejected(objects.STEP, "there is neither depth nor a detected box")
+        assert contact.registered.camera is not None
+        near = seen if hand is None else seen & _round(hand, seen.shape, ROUND_HAND)
+        z = metres(clip.frames.depth(contact.frame))  # type: ignore[arg-type]  # depth of the first frame came with it
+        v, u = np.nonzero(near & np.isfinite(z))
+        if not len(v):
+            raise Rejected(STEP_HAND, "depth shows no hand where one is tracked")
+        cloud = intrinsics.deproject(np.stack([u, v], axis=1).astype(float), z[v, u].astype(float))
+        things = objects.standing(clip.frames.rgb(first), depth, intrinsics)
+        return objects.taken(things, depth, cloud, contact.registered.camera, intrinsics)
+
+    def _hand_pose(self, clip: Clip, contact: _Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
+                   thing: objects.Mask, intrinsics: Intrinsics) -> tuple[FittedHand | None, Array | None, HandPose | None]:
+        """The fitted hand, its keypoints' pixels (21, 2), and the pose."""
+        if self._settings.hand is HandSource.dataset:
+            pose = next((p for p in clip.annotation.hands.get(contact.frame, ()) if p.side == "right"), None)
+            if pose is None:
+                raise Rejected(STEP_HAND, "no hand pose is given for the contact frame")
+            pixels = pose.pixels
+            if pixels is None and pose.position is not None:
+                points = self._skeleton.keypoints(pose.mano_pose, pose.wrist)[OPENPOSE_21] + pose.position
+                pixels = intrinsics.project(points)
+            return None, pixels, pose
+        if hand is None:
+            raise Rejected(STEP_HAND, "no hand is tracked round the contact")
+        fitter = HandFitter(self._skeleton, intrinsics)
+        fitted = fitter.fit(hand, self._sight(clip, contact, hand, seen, thing, intrinsics), trust=1.0 if hand.side == "right" else DOUBTED)
+        if fitted.error > self._settings.most_fit_error and hand.side == "right":
+            raise Rejected(STEP_HAND, "the fitted hand is far from the tracked one")
+        pixels = intrinsics.project(fitter.keypoints(fitted.unknowns))
+        return fitted, pixels, HandPose("right", fitted.mano_pose, fitted.wrist.rotation.as_rotvec(), fitted.wrist.position, pixels)
+
+    @staticmethod
+    def _sight(clip: Clip, contact: _Contact, hand: TrackedHand, seen: NDArray[np.bool_] | None, thing: objects.Mask,
+               intrinsics: Intrinsics) -> Sight | None:
+        depth = clip.frames.depth(contact.frame)
+        if seen is None or depth is None:
+            return None
+        area = seen & _round(hand, seen.shape, ROUND_HAND)
+        there = cv2.warpPerspective(thing.astype(np.uint8), contact.registered.homography, seen.shape[::-1]) > 0
+        sight = sight_of(area, seen | objects.grown(there, 2), depth, intrinsics)
+        if len(sight.points) < 30:
+            raise Rejected(STEP_HAND, "depth shows no hand where one is tracked")
+        return sight
+
+    def _contacts(self, clip: Clip, contact: _Contact, fitted: FittedHand | None, pixels: Array | None, thing: objects.Mask,
+                  intrinsics: Intrinsics) -> contact_points.Contacts:
+        if fitted is not None:
+            fitter = HandFitter(self._skeleton, intrinsics)
+            fingers = [contact.registered.to_first(intrinsics.project(part)) for part in fitter.finger_pads(fitted)]
+            points = contact_points.on_object(fingers, objects.grown(thing, contact_points.SLACK))
+        elif pixels is not None:
+            tips = [contact.registered.to_first(_segment(pixels[k - 1], pixels[k]))
+                    for k in (4, 8, 12, 16, 20)]
+            points = contact_points.on_object(tips, objects.grown(thing, contact_points.SLACK))
+        elif contact.hand_box is not None and contact.object_box is not None:
+            there = contact_points.skin_in_overlap(clip.frames.rgb(contact.frame), contact.hand_box.box, contact.object_box.box)
+            points = contact.registered.to_first(there)
+        else:
+            raise Rejected(contact_points.STEP, "neither the hand's keypoints nor boxes are known")
+        return contact_points.mixture(points, self._settings.components)
+
+    def _sources(self, clip: Clip, depth: bool) -> dict[str, str]:
+        return {"contact_frame": self._settings.contact_frame.value, "hand": self._settings.hand.value,
+                "object": self._settings.object.value, "depth": "yes" if depth else "no",
+                "intrinsics": "measured" if clip.intrinsics is not None else "guessed", "skeleton": self._skeleton.source}
+
+
+def guessed_intrinsics(rgb: Rgb) -> Intrinsics:
+    """A camera with the usual field of view, for clips of unmeasured ones."""
+    height, width = rgb.shape[:2]
+    focal = width / 2 / float(np.tan(GUESSED_VIEW / 2))
+    return Intrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+
+def _outline(clip: Clip, i: int, first: int, registered: Registered, grey: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.bool_]:
+    """(h, w): what is new in frame i against the first one, by depth where there is any."""
+    depth, now = clip.frames.depth(first), clip.frames.depth(i)
+    if depth is not None and now is not None and registered.camera is not None:
+        return foreground(now, depth, registered, intrinsics)
+    return changed(cv2.cvtColor(clip.frames.rgb(i), cv2.COLOR_RGB2GRAY), grey, registered.homography)
+
+
+def _round(hand: TrackedHand, shape: tuple[int, ...], share: float) -> NDArray[np.bool_]:
+    """(h, w): within a share of the hand's extent of its keypoints' hull."""
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(hand.pixels).astype(np.int32)), 1)
+    return objects.grown(mask > 0, max(int(share * np.linalg.norm(np.ptp(hand.pixels, axis=0)) / 2), 1))
+
+
+def _covered(hand: TrackedHand, seen: NDArray[np.bool_]) -> float:
+    column, row = np.round(hand.pixels).astype(int).T
+    inside = (column >= 0) & (row >= 0) & (column < seen.shape[1]) & (row < seen.shape[0])
+    return float(seen[row[inside], column[inside]].sum() / 21)
+
+
+def _centre(found: ObjectBox) -> Array:
+    return np.array([[(found.box[0] + found.box[2]) / 2, (found.box[1] + found.box[3]) / 2]])
+
+
+def _segment(a: Array, b: Array) -> Array:
+    """(6, 2): points from a to b."""
+    share = np.linspace(0.3, 1.0, 6)[:, None]
+    return np.asarray((1 - share) * a + share * b)
+
+
+def _mirrored_contact(contact: _Contact, intrinsics: Intrinsics) -> _Contact:
+    width = intrinsics.width
+    flip = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    registered = contact.registered
+    camera = registered.camera
+    if camera is not None:
+        turn = camera.rotation.as_rotvec() * [1.0, -1.0, -1.0]
+        camera = Pose(camera.position * [-1.0, 1.0, 1.0], type(camera.rotation).from_rotvec(turn))
+    return replace(contact, registered=Registered(flip @ registered.homography @ flip, camera),
+                   hand_box=None if contact.hand_box is None else mirrored_hand_box(contact.hand_box, width),
+                   object_box=None if contact.object_box is None else mirrored_object_box(contact.object_box, width))
+
+
+def _drawn(rgb: Rgb, pixels: Array | None) -> NDArray[np.uint8]:
+    """The frame with the hand's bones drawn in."""
+    image = rgb.copy()
+    if pixels is not None:
+        for finger in range(5):
+            line = np.round(pixels[[0, *range(1 + 4 * finger, 5 + 4 * finger)]]).astype(np.int32)
+            cv2.polylines(image, [line], False, (255, 255, 255), 2, cv2.LINE_AA)
+    return image

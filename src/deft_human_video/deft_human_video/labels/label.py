@@ -1,0 +1,66 @@
+"""A grasp label: what the affordance model learns from one clip."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deft_core.types import Array
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class GraspLabel:
+    """Everything is of a right hand: clips of left hands are mirrored first, pictures and all.
+
+    Attributes:
+        mirrored: the clip showed a left hand.
+        first_frame, contact_frame: numbers of the clip's frames: without a hand, and of the first contact.
+        box: of the crop in the first frame: left, top, right, bottom, pixels.
+        crop: (h, w, 3) uint8 RGB, the object in the first frame.
+        contact: (2,) pixels of the crop, the mean contact.
+        points: (n, 2) pixels of the crop, contact points.
+        weights, means, deviations: (k,), (k, 2), (k, 2) pixels of the crop, the Gaussian mixture of the contact points.
+        wrist: (3,) rotation vector, rad, MANO's wrist frame in the optical frame of the contact frame; None: no hand pose.
+        position: (3,) m, the wrist joint there, or None.
+        mano_pose: (45,) rad, relative to the flat hand, or None.
+        size: of the hand, times the skeleton's, or None.
+        fit_error: root mean square distance of fitted from tracked keypoints as a share of the hand's extent, or None.
+        fitted_frame: the frame that wrist and pose are of.
+        sources: what each step went by.
+        picture: (h, w, 3) uint8, the contact frame with the hand drawn in, to look at.
+    """
+
+    key: str
+    dataset: str
+    text: str
+    mirrored: bool
+    first_frame: int
+    contact_frame: int
+    box: tuple[int, int, int, int]
+    crop: NDArray[np.uint8]
+    contact: Array
+    points: Array
+    weights: Array
+    means: Array
+    deviations: Array
+    wrist: Array | None
+    position: Array | None
+    mano_pose: Array | None
+    size: float | None
+    fit_error: float | None
+    fitted_frame: int
+    sources: dict[str, str]
+    picture: NDArray[np.uint8]
+
+    def record(self) -> dict[str, Any]:
+        """What goes into the label's JSON: everything but the pictures."""
+        out: dict[str, Any] = {"version": VERSION}
+        for name, value in asdict(self).items():
+            if name not in ("crop", "picture"):
+                out[name] = value.round(5).tolist() if isinstance(value, np.ndarray) else value
+        return out
