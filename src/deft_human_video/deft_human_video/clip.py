@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from deft_core.types import Array, Intrinsics
-from deft_human_video.video import Frames
+from deft_human_video.video import Frames, Rgb
 from deft_retarget.skeleton import Side
 
 # Contact states of the 100DOH detector, which EPIC-KITCHENS uses too
 NO_CONTACT, SELF, OTHER_PERSON, PORTABLE, STATIONARY = range(5)
 TOUCHES_OBJECT = (PORTABLE, STATIONARY)
+GUESSED_VIEW = np.radians(60.0)  # horizontal field of view of cameras that nobody measured
 Box = tuple[float, float, float, float]  # left, top, right, bottom, pixels
 
 
@@ -109,3 +112,10 @@ def scaled(intrinsics: Intrinsics, width: int, height: int) -> Intrinsics:
     x, y = width / intrinsics.width, height / intrinsics.height
     return replace(intrinsics, width=width, height=height, fx=intrinsics.fx * x, fy=intrinsics.fy * y,
                    cx=(intrinsics.cx + 0.5) * x - 0.5, cy=(intrinsics.cy + 0.5) * y - 0.5)
+
+
+def guessed_intrinsics(rgb: Rgb) -> Intrinsics:
+    """A camera with the usual field of view, for clips of unmeasured ones."""
+    height, width = rgb.shape[:2]
+    focal = width / 2 / float(np.tan(GUESSED_VIEW / 2))
+    return Intrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)

@@ -19,7 +19,7 @@ from deft_human_video.errors import Rejected
 STEP = "contact frame"
 HAND_SCORE, OBJECT_SCORE = 0.5, 0.5  # least, as EPIC-KITCHENS advises
 LASTING, OF_THE_NEXT = 3, 5          # frames of contact among the next ones, so that a flicker does not count
-STILL = 0.12                         # share of the hand's outline that may move between frames while it rests
+STILL = 0.15                         # share of the hand's outline that may move between frames while it rests
 STILL_FRAMES = 2
 MOVED_PIXELS = 0.004                 # of the picture, what moves less is no hand
 BRIGHTER = 14                        # grey levels by which a pixel has changed

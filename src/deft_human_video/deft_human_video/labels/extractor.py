@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deft_core.projection import metres
 from deft_core.types import Array, Intrinsics, Pose
-from deft_human_video.clip import Clip, Detections, HandBox, HandPose, ObjectBox
+from deft_human_video.clip import Clip, Detections, HandBox, HandPose, ObjectBox, guessed_intrinsics
 from deft_human_video.errors import Rejected
 from deft_human_video.labels import contact_points, objects
 from deft_human_video.labels.contact_frame import HandMotion, changed, detected_contact
@@ -28,22 +28,60 @@ from deft_retarget.skeleton import OPENPOSE_21, HandSkeleton, Side
 
 STEP_CLIP, STEP_HAND, STEP_FIRST = "clip", "hand", "first frame"
 BEFORE, AFTER = 4, 3       # frames round the contact in which hands are looked for
+FEW_POINTS = 30            # of depth on a hand, fewer are none
+TIPS = (4, 8, 12, 16, 20)  # OPENPOSE_21 rows of the fingertips
 ARM_SHARE = 0.62           # of the picture's width beyond which an arm that comes in there is the right one
 ARM_VOTE = 2.0             # frames' worth of the landmarker's word
 DOUBTED = 0.2              # weight of keypoints that the landmarker took for the other hand's
 ROUND_HAND = 0.35          # of the hand's extent, how far round its keypoints it may reach
 DOUBTFUL = 40.0            # cost of a fit to depth from which on the other side is tried too
-GUESSED_VIEW = np.radians(60.0)  # horizontal field of view where nobody measured it
 
 
 @dataclass(frozen=True)
-class _Contact:
+class Contact:
     """The moment of contact, as far as a step found it."""
 
     frame: int
     registered: Registered
     hand_box: HandBox | None = None
     object_box: ObjectBox | None = None
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """What the steps found of a clip's grasp, all of it as of a right hand.
+
+    Attributes:
+        clip, intrinsics: in the mirror where `mirrored`.
+        thing: (h, w) the object in the first frame.
+        pixels: (21, 2) of the hand's keypoints in the contact frame, or None.
+        cost: of the hand's fit to depth, 0 without depth.
+    """
+
+    clip: Clip
+    intrinsics: Intrinsics
+    mirrored: bool
+    first: int
+    contact: Contact
+    thing: objects.Mask
+    fitted: FittedHand | None
+    pixels: Array | None
+    pose: HandPose | None
+    cost: float
+
+
+def sight(clip: Clip, frame: int, registered: Registered, hand: TrackedHand, thing: objects.Mask, first: int,
+          intrinsics: Intrinsics) -> Sight | None:
+    """What depth shows of a tracked hand; None without depth. Raises Rejected where it shows nothing."""
+    depth, before = clip.frames.depth(frame), clip.frames.depth(first)
+    if depth is None or before is None:
+        return None
+    seen = foreground(depth, before, registered, intrinsics)
+    there = cv2.warpPerspective(thing.astype(np.uint8), registered.homography, seen.shape[::-1]) > 0
+    found = sight_of(seen & _round(hand, seen.shape, ROUND_HAND), seen | objects.grown(there, 2), depth, intrinsics)
+    if len(found.points) < FEW_POINTS:
+        raise Rejected(STEP_HAND, "depth shows no hand where one is tracked")
+    return found
 
 
 class Extractor:
@@ -60,6 +98,22 @@ class Extractor:
             Rejected: a step finds nothing to go by; it says which and why.
             ClipError: a file of the clip is damaged.
         """
+        grasp = self.grasp(clip)
+        contacts, fitted, pose = self._contacts(grasp), grasp.fitted, grasp.pose
+        clip, first, contact = grasp.clip, grasp.first, grasp.contact
+        frame = clip.frames.rgb(first)
+        box = objects.crop_box(objects.box_of(grasp.thing), frame.shape[:2])
+        corner = np.array(box[:2], float)
+        return GraspLabel(
+            clip.key, clip.dataset, clip.text, grasp.mirrored, first, contact.frame, box,
+            np.ascontiguousarray(frame[box[1]:box[3], box[0]:box[2]]), contacts.centre - corner, contacts.points - corner,
+            contacts.weights, contacts.means - corner, contacts.deviations,
+            None if pose is None else pose.wrist, None if pose is None else pose.position,
+            None if pose is None else pose.mano_pose, None if fitted is None else fitted.size,
+            None if fitted is None else fitted.error, self._sources(clip), _drawn(clip.frames.rgb(contact.frame), grasp.pixels))
+
+    def grasp(self, clip: Clip) -> Grasp:
+        """The moment of contact, of a right hand. Raises as label()."""
         length = len(clip.frames)
         if not self._settings.shortest <= length <= self._settings.longest:
             raise Rejected(STEP_CLIP, f"shorter than {self._settings.shortest} or longer than {self._settings.longest} frames")
@@ -68,45 +122,30 @@ class Extractor:
         contact = self._contact(clip, first, intrinsics)
         side, tracked = self._hands(clip, contact, first, intrinsics)
         found = self._of_side(clip, first, contact, tracked, intrinsics, side)
-        if found[1] > DOUBTFUL:  # the landmarker may have taken the hand for the other one
+        if found.cost > DOUBTFUL:  # the landmarker may have taken the hand for the other one
             with contextlib.suppress(Rejected):
-                found = min(found, self._of_side(clip, first, contact, tracked, intrinsics, OTHER[side]), key=lambda f: f[1])
-        if found[1] > self._settings.most_cost:
+                found = min(found, self._of_side(clip, first, contact, tracked, intrinsics, OTHER[side]), key=lambda f: f.cost)
+        if found.cost > self._settings.most_cost:
             raise Rejected(STEP_HAND, "no hand fits well to what depth shows")
-        return found[0]
+        return found
 
-    def _of_side(self, clip: Clip, first: int, contact: _Contact, tracked: Mapping[int, list[TrackedHand]], intrinsics: Intrinsics,
-                 side: Side) -> tuple[GraspLabel, float]:
-        """The label if the hand is of this side, and the cost of the fit to depth (0 where there is none)."""
+    def _of_side(self, clip: Clip, first: int, contact: Contact, tracked: Mapping[int, list[TrackedHand]], intrinsics: Intrinsics,
+                 side: Side) -> Grasp:
+        """The grasp if the hand is of this side."""
         if side == "left":
             clip, tracked = mirrored_clip(clip), {i: [mirrored_hand(h, intrinsics.width) for h in hands]
                                                   for i, hands in tracked.items()}
             intrinsics = clip.intrinsics or intrinsics
             contact = _mirrored_contact(contact, intrinsics)
-        return self._of_right_hand(clip, first, contact, tracked, intrinsics, side == "left")
-
-    def _of_right_hand(self, clip: Clip, first: int, contact: _Contact, tracked: Mapping[int, list[TrackedHand]],
-                       intrinsics: Intrinsics, was_left: bool) -> tuple[GraspLabel, float]:
         depth, depth_now = clip.frames.depth(first), clip.frames.depth(contact.frame)
         seen = None
         if depth is not None and depth_now is not None:
             seen = foreground(depth_now, depth, contact.registered, intrinsics)
         hand = self._chosen(tracked, contact, seen)
         thing = self._object(clip, first, contact, hand, seen, intrinsics)
-        fitted, pixels, pose = self._hand_pose(clip, contact, hand, seen, thing, intrinsics)
-        contacts = self._contacts(clip, contact, fitted, pixels, thing, intrinsics)
-        frame = clip.frames.rgb(first)
-        box = objects.crop_box(objects.box_of(thing), frame.shape[:2])
-        corner = np.array(box[:2], float)
-        label = GraspLabel(
-            clip.key, clip.dataset, clip.text, was_left, first, contact.frame, box,
-            np.ascontiguousarray(frame[box[1]:box[3], box[0]:box[2]]), contacts.centre - corner, contacts.points - corner,
-            contacts.weights, contacts.means - corner, contacts.deviations,
-            None if pose is None else pose.wrist, None if pose is None else pose.position,
-            None if pose is None else pose.mano_pose, None if fitted is None else fitted.size,
-            None if fitted is None else fitted.error, contact.frame, self._sources(clip, depth is not None),
-            _drawn(clip.frames.rgb(contact.frame), pixels))
-        return label, 0.0 if fitted is None or seen is None else fitted.cost
+        fitted, pixels, pose = self._hand_pose(clip, first, contact, hand, thing, intrinsics)
+        return Grasp(clip, intrinsics, side == "left", first, contact, thing, fitted, pixels, pose,
+                     fitted.cost if fitted is not None and seen is not None else 0.0)
 
     # The steps
 
@@ -126,7 +165,7 @@ class Extractor:
                         return i
         raise Rejected(STEP_FIRST, "a hand is in every frame of the first half")
 
-    def _contact(self, clip: Clip, first: int, intrinsics: Intrinsics) -> _Contact:
+    def _contact(self, clip: Clip, first: int, intrinsics: Intrinsics) -> Contact:
         """When the hand touches, and how the camera has moved until then."""
         annotation, source = clip.annotation, self._settings.contact_frame
         frame, hand, thing = None, None, None
@@ -145,12 +184,12 @@ class Extractor:
         for i in range(first + 1, len(clip.frames) if frame is None else frame + 1):
             history.append(registration.next(clip.frames.rgb(i)))
             if frame is None and motion.rests(_outline(clip, i, first, history[-1], grey, intrinsics), history[-1].homography):
-                return _Contact(i - 1, history[-2])
+                return Contact(i - 1, history[-2])
         if frame is None:
             raise Rejected("contact frame", "no hand comes to rest")
-        return _Contact(frame, history[-1], hand, thing)
+        return Contact(frame, history[-1], hand, thing)
 
-    def _hands(self, clip: Clip, contact: _Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int, list[TrackedHand]]]:
+    def _hands(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int, list[TrackedHand]]]:
         """Which hand it is that touches, and the tracked hands round the contact, by frame."""
         if contact.hand_box is not None and self._tracker is None:
             return contact.hand_box.side, {}
@@ -171,7 +210,7 @@ class Extractor:
         vote = sum((1.0 if hand.side == "right" else -1.0) * (hand.score - 0.5) * 2 for hand in hands)
         return ("right" if vote + self._arm_vote(clip, contact, first, intrinsics) >= 0 else "left"), tracked
 
-    def _arm_vote(self, clip: Clip, contact: _Contact, first: int, intrinsics: Intrinsics) -> float:
+    def _arm_vote(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> float:
         """Positive where the arm comes into the picture on the right: from the wearer's view that is the right one."""
         grey = cv2.cvtColor(clip.frames.rgb(first), cv2.COLOR_RGB2GRAY)
         outline = _outline(clip, contact.frame, first, contact.registered, grey, intrinsics)
@@ -183,14 +222,14 @@ class Extractor:
         middle = border.mean() / outline.shape[1]
         return ARM_VOTE * float(np.clip((middle - 0.5) / (ARM_SHARE - 0.5), -1.0, 1.0))
 
-    def _chosen(self, tracked: Mapping[int, list[TrackedHand]], contact: _Contact, seen: NDArray[np.bool_] | None) -> TrackedHand | None:
+    def _chosen(self, tracked: Mapping[int, list[TrackedHand]], contact: Contact, seen: NDArray[np.bool_] | None) -> TrackedHand | None:
         """The tracked hand that touches: of the frame nearest to the contact, the one that covers most of what is new."""
         for i in sorted(tracked, key=lambda i: abs(i - contact.frame)):
             if tracked[i]:
                 return max(tracked[i], key=lambda hand: (hand.side == "right") + (0.0 if seen is None else _covered(hand, seen)))
         return None
 
-    def _object(self, clip: Clip, first: int, contact: _Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
+    def _object(self, clip: Clip, first: int, contact: Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
                 intrinsics: Intrinsics) -> objects.Mask:
         source, depth = self._settings.object, clip.frames.depth(first)
         shape = clip.frames.rgb(first).shape[:2]
@@ -216,8 +255,8 @@ class Extractor:
         things = objects.standing(clip.frames.rgb(first), depth, intrinsics)
         return objects.taken(things, depth, cloud, contact.registered.camera, intrinsics)
 
-    def _hand_pose(self, clip: Clip, contact: _Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
-                   thing: objects.Mask, intrinsics: Intrinsics) -> tuple[FittedHand | None, Array | None, HandPose | None]:
+    def _hand_pose(self, clip: Clip, first: int, contact: Contact, hand: TrackedHand | None, thing: objects.Mask,
+                   intrinsics: Intrinsics) -> tuple[FittedHand | None, Array | None, HandPose | None]:
         """The fitted hand, its keypoints' pixels (21, 2), and the pose."""
         if self._settings.hand is HandSource.dataset:
             pose = next((p for p in clip.annotation.hands.get(contact.frame, ()) if p.side == "right"), None)
@@ -231,53 +270,33 @@ class Extractor:
         if hand is None:
             raise Rejected(STEP_HAND, "no hand is tracked round the contact")
         fitter = HandFitter(self._skeleton, intrinsics)
-        fitted = fitter.fit(hand, self._sight(clip, contact, hand, seen, thing, intrinsics), trust=1.0 if hand.side == "right" else DOUBTED)
+        shown = sight(clip, contact.frame, contact.registered, hand, thing, first, intrinsics)
+        fitted = fitter.fit(hand, shown, trust=1.0 if hand.side == "right" else DOUBTED)
         if fitted.error > self._settings.most_fit_error and hand.side == "right":
             raise Rejected(STEP_HAND, "the fitted hand is far from the tracked one")
         pixels = intrinsics.project(fitter.keypoints(fitted.unknowns))
         return fitted, pixels, HandPose("right", fitted.mano_pose, fitted.wrist.rotation.as_rotvec(), fitted.wrist.position, pixels)
 
-    @staticmethod
-    def _sight(clip: Clip, contact: _Contact, hand: TrackedHand, seen: NDArray[np.bool_] | None, thing: objects.Mask,
-               intrinsics: Intrinsics) -> Sight | None:
-        depth = clip.frames.depth(contact.frame)
-        if seen is None or depth is None:
-            return None
-        area = seen & _round(hand, seen.shape, ROUND_HAND)
-        there = cv2.warpPerspective(thing.astype(np.uint8), contact.registered.homography, seen.shape[::-1]) > 0
-        sight = sight_of(area, seen | objects.grown(there, 2), depth, intrinsics)
-        if len(sight.points) < 30:
-            raise Rejected(STEP_HAND, "depth shows no hand where one is tracked")
-        return sight
-
-    def _contacts(self, clip: Clip, contact: _Contact, fitted: FittedHand | None, pixels: Array | None, thing: objects.Mask,
-                  intrinsics: Intrinsics) -> contact_points.Contacts:
-        if fitted is not None:
-            fitter = HandFitter(self._skeleton, intrinsics)
-            fingers = [contact.registered.to_first(intrinsics.project(part)) for part in fitter.finger_pads(fitted)]
-            points = contact_points.on_object(fingers, objects.grown(thing, contact_points.SLACK))
-        elif pixels is not None:
-            tips = [contact.registered.to_first(_segment(pixels[k - 1], pixels[k]))
-                    for k in (4, 8, 12, 16, 20)]
-            points = contact_points.on_object(tips, objects.grown(thing, contact_points.SLACK))
+    def _contacts(self, grasp: Grasp) -> contact_points.Contacts:
+        """Contact points in the first frame, and their mixture."""
+        contact, to_first = grasp.contact, grasp.contact.registered.to_first
+        if grasp.fitted is not None:
+            fitter = HandFitter(self._skeleton, grasp.intrinsics)
+            fingers = [to_first(grasp.intrinsics.project(part)) for part in fitter.finger_pads(grasp.fitted)]
+        elif grasp.pixels is not None:
+            fingers = [to_first(_segment(grasp.pixels[tip - 1], grasp.pixels[tip])) for tip in TIPS]
         elif contact.hand_box is not None and contact.object_box is not None:
-            there = contact_points.skin_in_overlap(clip.frames.rgb(contact.frame), contact.hand_box.box, contact.object_box.box)
-            points = contact.registered.to_first(there)
+            there = contact_points.skin_in_overlap(grasp.clip.frames.rgb(contact.frame), contact.hand_box.box, contact.object_box.box)
+            return contact_points.mixture(to_first(there), self._settings.components)
         else:
             raise Rejected(contact_points.STEP, "neither the hand's keypoints nor boxes are known")
+        points = contact_points.on_object(fingers, objects.grown(grasp.thing, contact_points.SLACK))
         return contact_points.mixture(points, self._settings.components)
 
-    def _sources(self, clip: Clip, depth: bool) -> dict[str, str]:
+    def _sources(self, clip: Clip) -> dict[str, str]:
         return {"contact_frame": self._settings.contact_frame.value, "hand": self._settings.hand.value,
-                "object": self._settings.object.value, "depth": "yes" if depth else "no",
+                "object": self._settings.object.value, "depth": "no" if clip.frames.depth(0) is None else "yes",
                 "intrinsics": "measured" if clip.intrinsics is not None else "guessed", "skeleton": self._skeleton.source}
-
-
-def guessed_intrinsics(rgb: Rgb) -> Intrinsics:
-    """A camera with the usual field of view, for clips of unmeasured ones."""
-    height, width = rgb.shape[:2]
-    focal = width / 2 / float(np.tan(GUESSED_VIEW / 2))
-    return Intrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
 
 def _outline(clip: Clip, i: int, first: int, registered: Registered, grey: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.bool_]:
@@ -311,7 +330,7 @@ def _segment(a: Array, b: Array) -> Array:
     return np.asarray((1 - share) * a + share * b)
 
 
-def _mirrored_contact(contact: _Contact, intrinsics: Intrinsics) -> _Contact:
+def _mirrored_contact(contact: Contact, intrinsics: Intrinsics) -> Contact:
     width = intrinsics.width
     flip = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     registered = contact.registered

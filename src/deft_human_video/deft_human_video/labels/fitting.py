@@ -24,14 +24,18 @@ from deft_retarget.skeleton import FINGERS, OPENPOSE_21, HandSkeleton, rotation_
 # One row an angle: joint (0..14 in MANO's order), axis (1 spread, 2 bend), least, usual, most, and how much hands differ: rad
 _FINGER = ((0, 1, -0.40, 0.0, 0.40, 0.15), (0, 2, -0.45, 0.55, 1.60, 0.55), (1, 2, -0.10, 0.65, 1.90, 0.55),
            (2, 2, -0.10, 0.40, 1.30, 0.40))
-_THUMB = ((12, 0, -0.60, 0.0, 0.60, 0.20), (12, 1, -0.20, 0.95, 1.40, 0.35), (12, 2, -0.40, 0.30, 1.00, 0.30),
+_THUMB = ((12, 0, -0.60, 0.0, 0.60, 0.12), (12, 1, -0.20, 1.00, 1.40, 0.30), (12, 2, -0.40, 0.30, 1.00, 0.30),
           (13, 2, -0.30, 0.25, 1.00, 0.35), (14, 2, -0.30, 0.30, 1.30, 0.40))
 ANGLES = np.array([(3 * f + joint, *rest) for f in range(4) for joint, *rest in _FINGER] + [*_THUMB])
 JOINT, AXIS = ANGLES[:, 0].astype(int), ANGLES[:, 1].astype(int)
 LEAST, USUAL, MOST, RANGE = ANGLES[:, 2:].T
 N = len(ANGLES)
 FINGER_BENDS = np.array([[4 * f + k for k in (1, 2, 3)] for f in range(4)])
-TOGETHER = 0.25  # rad, by which a finger's bends differ from the four fingers' mean
+TOGETHER = 0.15  # rad, by which a finger's bends differ from the four fingers' mean
+# Joints that bend together: this many times the first one's bend is the second's, give or take BENDS_ALONG rad
+ALONG = np.array([*((4 * f + 2, 4 * f + 3) for f in range(4)), (N - 2, N - 1)])
+ALONG_SHARE = np.array([0.62, 0.62, 0.62, 0.62, 1.1])
+BENDS_ALONG = 0.15
 ROTATION, POSITION, SIZE = slice(N, N + 3), slice(N + 3, N + 6), N + 6
 
 PIXEL_ERROR = 0.04      # of the hand's extent in the picture, standard deviation of a keypoint
@@ -48,10 +52,10 @@ SEEN_WEIGHT = 0.3       # of one of the many points on the skin, which are not i
 KNUCKLES = (5, 9, 13, 17)  # OPENPOSE_21 rows that are seldom hidden
 PALM = (0, *KNUCKLES)
 ROLLS = np.radians([0.0, 60.0, -60.0, 120.0, -120.0, 180.0])  # about the fingers' direction: what a flat picture leaves open
-COARSE, FINE = 3, 10     # rounds of matching the skin, from every start and then from the best ones
-EVALUATIONS = 5         # of the residuals in a round
+COARSE, FINE = 3, 6      # rounds of matching the skin, from every start and then from the best ones
+EVALUATIONS = 3         # of the residuals in a round
 SETTLED = 2e-3          # change of every unknown that ends the rounds
-KEPT = 3
+KEPT = 2
 LATE_TRUST = 0.15       # weight of keypoints once the skin guides: what is hidden the landmarker only guesses
 STEP = 1e-5
 OUTLIER = 2.5           # standard deviations from which on a residual counts less
@@ -203,7 +207,8 @@ class _Problem:
         known, error = (0.0, SIZE_ERROR) if self._log_size is None else (self._log_size, 0.005)
         bends = unknowns[:, FINGER_BENDS]  # (c, 4, 3)
         together = (bends - bends.mean(axis=1, keepdims=True)) / TOGETHER
-        parts = [in_picture.reshape(many, -1), usual, together.reshape(many, -1), (unknowns[:, SIZE, None] - known) / error]
+        along = (unknowns[:, ALONG[:, 1]] - ALONG_SHARE * unknowns[:, ALONG[:, 0]]) / BENDS_ALONG
+        parts = [in_picture.reshape(many, -1), usual, along, together.reshape(many, -1), (unknowns[:, SIZE, None] - known) / error]
         if self._sight is None:
             shape = points - points[:, list(PALM)].mean(axis=1, keepdims=True)
             seen = self._seen - self._seen[list(PALM)].mean(axis=0)

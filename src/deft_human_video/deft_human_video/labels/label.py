@@ -30,7 +30,6 @@ class GraspLabel:
         mano_pose: (45,) rad, relative to the flat hand, or None.
         size: of the hand, times the skeleton's, or None.
         fit_error: root mean square distance of fitted from tracked keypoints as a share of the hand's extent, or None.
-        fitted_frame: the frame that wrist and pose are of.
         sources: what each step went by.
         picture: (h, w, 3) uint8, the contact frame with the hand drawn in, to look at.
     """
@@ -53,7 +52,6 @@ class GraspLabel:
     mano_pose: Array | None
     size: float | None
     fit_error: float | None
-    fitted_frame: int
     sources: dict[str, str]
     picture: NDArray[np.uint8]
 

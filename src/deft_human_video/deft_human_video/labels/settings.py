@@ -46,3 +46,9 @@ class LabelSettings(Config):
     most_cost: Positive = Field(default=60.0, description="of the hand's fit to depth; worse fits are rejected")
     longest: int = Field(default=600, gt=0, description="frames; longer clips are rejected")
     shortest: int = Field(default=8, gt=0, description="frames; shorter clips are rejected")
+
+
+class HumanVideoConfig(Config):
+    """The file config/human_video.yaml."""
+
+    labels: LabelSettings = LabelSettings()

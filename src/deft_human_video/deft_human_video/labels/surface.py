@@ -14,7 +14,7 @@ from deft_core.types import Array, Intrinsics
 from deft_human_video.hand_mesh import HandMesh, skinned
 from deft_human_video.video import Depth
 
-POINTS = 300   # of the depth image that are fitted
+POINTS = 160   # of the depth image that are fitted
 CHECKED = 90   # of the skin's vertices that are checked for standing where nothing is seen
 REACH = 0.04   # m, points of the image further from the skin pull no harder
 

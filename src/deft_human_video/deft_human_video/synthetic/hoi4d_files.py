@@ -1,7 +1,7 @@
 """Writes synthetic clips as HOI4D lays out its data, and the truth beside it, outside the data set.
 
     OUT/hoi4d/        HOI4D_release, HOI4D_depth_video, HOI4D_annotations, Hand_pose, camera_params, definitions
-    OUT/truth/        <sequence with - for />.json, what no reader of the data set sees
+    OUT/truth/        <clip number>.json, what no reader of the data set sees
 
 Two things are not HOI4D's: its list of categories and tasks lacks ours, so `definitions/clips.csv` gives each category and task
 number its text; and masks and object boxes are written for two frames of a clip only.
@@ -67,10 +67,22 @@ def write_clip(clip: Filmed, out: Path) -> str:
                 {"poseCoeff": np.concatenate([wrist[0], clip.truth.mano_poses[i]]).astype(np.float32),
                  "beta": np.zeros(10, np.float32), "trans": np.asarray(wrist[1], np.float32),
                  "kps2D": np.asarray(pixels, np.float32)}))
-    truth = out / "truth" / f"{sequence.replace('/', '-')}.json"
+    truth = truth_path(clip.number, out)
     truth.parent.mkdir(parents=True, exist_ok=True)
-    truth.write_text(json.dumps(_truth(clip, sequence)))
+    part = truth.with_suffix(".part")
+    part.write_text(json.dumps(_truth(clip, sequence)))
+    part.replace(truth)
     return sequence
+
+
+def finished(number: int, out: Path) -> bool:
+    """The clip of this number is there, whole."""
+    return truth_path(number, out).is_file()
+
+
+def truth_path(number: int, out: Path) -> Path:
+    """Where the truth of a clip is."""
+    return out / "truth" / f"{number:06d}.json"
 
 
 def _write_annotations(clip: Filmed, folder: Path) -> None:
