@@ -15,9 +15,11 @@ from deft_human_video.video import write_video
 
 SEQUENCE = "ZY20210800001/H1/C2/N19/S100/s02/T1"
 FRAMES, WIDTH, HEIGHT = 12, 160, 120
-EPIC_COLUMNS = ["narration_id", "participant_id", "video_id", "narration_timestamp", "start_timestamp", "stop_timestamp", "start_frame",
+EPIC_COLUMNS = ["narration_id", "participant_id", "video_id", "narration_timestamp", "start_timestamp", "stop_timestamp",
+                "start_frame",
                 "stop_frame", "narration", "verb", "verb_class", "noun", "noun_class", "all_nouns", "all_noun_classes"]
-EPIC_ROW = ["P01_01_0", "P01", "P01_01", "00:00:01.000", "00:00:02.00", "00:00:04.00", "21", "41", "take cup", "take", "0", "cup", "13",
+EPIC_ROW = ["P01_01_0", "P01", "P01_01", "00:00:01.000", "00:00:02.00", "00:00:04.00", "21", "41", "take cup", "take", "0",
+            "cup", "13",
             "['cup']", "[13]"]
 EPIC_FRAMES = 45
 UID, ACTION = "0a1b2c3d-0000-4000-8000-000000000001", "act-1"
@@ -101,7 +103,8 @@ def write_epic(root: Path, rows: list[list[str]] | None = None, messages: list[b
 def ego4d_action() -> dict:
     """A valid action of the camera's wearer."""
     boxes = [{"object_type": "right_hand", "bbox": {"x": 40, "y": 40, "width": 30, "height": 30}},
-             {"object_type": "object_of_change", "bbox": {"x": 60, "y": 50, "width": 30, "height": 30}, "structured_noun": "cup"}]
+             {"object_type": "object_of_change", "bbox": {"x": 60, "y": 50, "width": 30, "height": 30},
+              "structured_noun": "cup"}]
     frames = [{"frame_type": "pre_15", "frame_number": 5, "boxes": boxes[1:]},
               {"frame_type": "contact_frame", "frame_number": 20, "boxes": boxes},
               {"frame_type": "pnr_frame", "frame_number": 25, "boxes": boxes}]

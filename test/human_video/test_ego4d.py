@@ -93,13 +93,15 @@ def meta(value: Any) -> dict:
 
 BAD: dict[str, Any] = {
     "frames null": ego4d_list([ego4d_action() | {"frames": None}]), "frames empty": frames(),
-    "no contact": frames({"frame_type": "pnr_frame", "frame_number": 3}), "number missing": frames({"frame_type": "contact_frame"}),
+    "no contact": frames({"frame_type": "pnr_frame", "frame_number": 3}),
+    "number missing": frames({"frame_type": "contact_frame"}),
     "number is text": frames({"frame_type": "contact_frame", "frame_number": "x"}),
     "number negative": frames({"frame_type": "contact_frame", "frame_number": -4}),
     "box is a list": box(bbox=[1, 2, 3, 4]), "box not finite": box(bbox={"x": float("nan"), "y": 1, "width": 5, "height": 5}),
     "box negative": box(bbox={"x": 1, "y": 1, "width": -5, "height": 5}), "box without type": box(object_type=None) and frames(
         {"frame_type": "contact_frame", "frame_number": 20, "boxes": [{"bbox": {"x": 1, "y": 1, "width": 5, "height": 5}}]}),
-    "metadata missing": meta(None), "fps zero": meta({"fps": 0, "width": 160}), "width is text": meta({"fps": 30, "width": "wide"}),
+    "metadata missing": meta(None), "fps zero": meta({"fps": 0, "width": 160}), "width is text": meta({"fps": 30,
+                                                                                                       "width": "wide"}),
 }
 
 

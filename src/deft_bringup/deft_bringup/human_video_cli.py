@@ -51,11 +51,13 @@ def extract(dataset: Annotated[Dataset, typer.Argument(help="layout of the data 
             contact_frame: Annotated[str | None, typer.Option(help="auto, dataset, detections or motion")] = None,
             hand: Annotated[str | None, typer.Option(help="mediapipe or dataset")] = None,
             object_source: Annotated[str | None, typer.Option("--object", help="auto, boxes or depth")] = None,
-            detections: Annotated[Path | None, typer.Option(help="folder of 100DOH results, in place of finding hands and contact",
+            detections: Annotated[Path | None,
+                                  typer.Option(help="folder of 100DOH results, in place of finding hands and contact",
                                                             exists=True, file_okay=False)] = None,
             objects: Annotated[Path | None, typer.Option(help="folder of Detic results, in place of finding the object",
                                                          exists=True, file_okay=False)] = None,
-            hands: Annotated[Path | None, typer.Option(help="folder of FrankMocap, HaMeR or WiLoR results, in place of fitting the "
+            hands: Annotated[Path | None,
+                             typer.Option(help="folder of FrankMocap, HaMeR or WiLoR results, in place of fitting the "
                                                        "hand", exists=True, file_okay=False)] = None,
             mano_file: Annotated[Path | None, typer.Option(help="your licensed MANO_RIGHT.pkl; FrankMocap's results need it",
                                                            exists=True, dir_okay=False)] = None,
@@ -70,7 +72,8 @@ def extract(dataset: Annotated[Dataset, typer.Argument(help="layout of the data 
     from deft_human_video.readers.results import Results
 
     with _explained():
-        settings = _settings(config, contact_frame=contact_frame, hand="dataset" if hands is not None and hand is None else hand,
+        settings = _settings(config, contact_frame=contact_frame,
+                             hand="dataset" if hands is not None and hand is None else hand,
                              object=object_source)
         job = Job(dataset.value, root.resolve(), out.resolve(), settings, Results(detections, objects, hands), mano_file, limit,
                   shard)
@@ -98,7 +101,8 @@ def _extract(job: Any, engine: Where, workers: int, address: str, sheet: bool, a
     for problem in planned.problems:
         damaged[problem.key or problem.file] = [problem.file, problem.problem]
     seconds = sum(r.seconds for r in results)
-    summary = {"clips": len(planned.keys), "labels": labelled, "rejected": dict(rejected.most_common()), "damaged": len(damaged),
+    summary = {"clips": len(planned.keys), "labels": labelled, "rejected": dict(rejected.most_common()),
+               "damaged": len(damaged),
                "seconds_a_clip": round(seconds / max(len(planned.keys), 1), 3)}
     shards.write_json(job.out / "damaged.json", damaged)
     shards.write_json(job.out / "summary.json", summary)
@@ -116,9 +120,10 @@ def _clips(result: Any) -> int:
     return len(result.labelled) + len(result.rejected) + len(result.damaged)
 
 
-def _report(console: Console, summary: dict[str, Any], rejected: Counter[str], damaged: dict[str, list[str]], out: Path) -> None:
-    console.print(f"{summary['labels']} labels of {summary['clips']} clips, {summary['seconds_a_clip']} s of one process a clip; "
-                  f"shards in {out}", highlight=False, soft_wrap=True)
+def _report(console: Console, summary: dict[str, Any], rejected: Counter[str], damaged: dict[str, list[str]],
+            out: Path) -> None:
+    console.print(f"{summary['labels']} labels of {summary['clips']} clips, {summary['seconds_a_clip']} s of one process a "
+                  f"clip; shards in {out}", highlight=False, soft_wrap=True)
     for reason, count in rejected.most_common():
         console.print(f"  rejected {count:6d}  {reason}", highlight=False, soft_wrap=True)
     for key, (file, problem) in list(damaged.items())[:SHOWN]:
@@ -128,15 +133,19 @@ def _report(console: Console, summary: dict[str, Any], rejected: Counter[str], d
                       highlight=False, soft_wrap=True)
 
 
-def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: hand comes in, grasps, does the task", exists=True,
+def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: hand comes in, grasps, does the task",
+                                                       exists=True,
                                                        dir_okay=False)],
-                 out: Annotated[Path, typer.Option(help="YAML to write, e.g. config/demonstrations/my_task.yaml; the goal image "
+                 out: Annotated[Path,
+                                typer.Option(help="YAML to write, e.g. config/demonstrations/my_task.yaml; the goal image "
                                                    "goes beside it as .jpg")],
                  depth: Annotated[Path | None, typer.Option(help="depth video aligned to it, 16-bit grey in millimetres (FFV1)",
                                                             exists=True, dir_okay=False)] = None,
-                 intrinsics: Annotated[str, typer.Option(help="fx,fy,cx,cy in pixels of the video, or a .npy of the 3x3 matrix; "
+                 intrinsics: Annotated[str,
+                                       typer.Option(help="fx,fy,cx,cy in pixels of the video, or a .npy of the 3x3 matrix; "
                                                          "empty: a usual lens is assumed")] = "",
-                 yaw_degrees: Annotated[float, typer.Option(help="from where the camera looks to base_link's x, counter-clockwise "
+                 yaw_degrees: Annotated[float,
+                                        typer.Option(help="from where the camera looks to base_link's x, counter-clockwise "
                                                             "from above; 0: the robot stands where the camera is")] = 0.0,
                  mano_file: Annotated[Path | None, typer.Option(help="your licensed MANO_RIGHT.pkl", exists=True,
                                                                 dir_okay=False)] = None) -> None:
@@ -163,8 +172,8 @@ def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: 
                 console.print("deft: no --intrinsics: a lens of 60 degrees is assumed; distances are as good as that guess",
                               style="yellow", highlight=False, soft_wrap=True)
             if depth is None:
-                console.print("deft: no --depth: distances and tilt come from the hand's size and a usual view; expect errors of "
-                              "centimetres", style="yellow", highlight=False, soft_wrap=True)
+                console.print("deft: no --depth: distances and tilt come from the hand's size and a usual view; expect errors "
+                              "of centimetres", style="yellow", highlight=False, soft_wrap=True)
             tracker = HandTracker()
             settings = LabelSettings(contact_frame=ContactSource.motion, object=ObjectSource.depth, longest=100_000)
             with _progress(console, "frames", 1) as advance:
@@ -173,8 +182,9 @@ def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: 
         except (ClipError, Rejected) as error:
             fail(f"{video}: {error}", EXIT_FAILED)
     demonstration.save(found, out, f"video {video.name}")
-    Console().print(f"{out}: {len(found.times)} waypoints over {found.times[-1]:.1f} s from frame {found.contact_frame} on; the hand "
-                    f"was found in {100 * found.followed:.0f} % of them\n{out.with_suffix('.jpg')}: the goal image", highlight=False,
+    Console().print(f"{out}: {len(found.times)} waypoints over {found.times[-1]:.1f} s from frame {found.contact_frame} on; "
+                    f"the hand was found in {100 * found.followed:.0f} % of them\n{out.with_suffix('.jpg')}: the goal image",
+                    highlight=False,
                     soft_wrap=True)
 
 

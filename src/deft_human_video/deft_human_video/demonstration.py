@@ -25,7 +25,7 @@ from deft_human_video.labels.fitting import FittedHand, HandFitter
 from deft_human_video.labels.mirror import FLIP
 from deft_human_video.labels.registration import Registered, Registration
 from deft_human_video.labels.tracking import HandTracker
-from deft_retarget.skeleton import MIRROR, HandSkeleton
+from deft_retarget.skeleton import HandSkeleton
 
 STEP = "motion after the grasp"
 RATE = 10.0          # Hz of the waypoints
@@ -166,7 +166,8 @@ def _smooth(seconds: Array, poses: list[Pose], fps: float, point: Array) -> tupl
     position = np.stack([np.interp(even, seconds, positions[:, k]) for k in range(3)], axis=1)
     turn = Slerp(seconds, turns)(even).as_rotvec()
     sigma = SMOOTH_SECONDS * fps
-    position, turn = (gaussian_filter1d(values, sigma, axis=0, mode="nearest") for values in (position, np.unwrap(turn, axis=0)))
+    position, turn = (gaussian_filter1d(values, sigma, axis=0, mode="nearest") for values in (position, np.unwrap(turn,
+                                                                                                                  axis=0)))
     times = np.linspace(0.0, even[-1], max(int(np.ceil(even[-1] * RATE)) + 1, 2))
     position, turn = (np.stack([np.interp(times, even, values[:, k]) for k in range(3)], axis=1) for values in (position, turn))
     return times, position - position[0], (Rotation.from_rotvec(turn) * Rotation.from_rotvec(turn[0]).inv()).as_rotvec()
@@ -176,8 +177,8 @@ def save(demonstration: Demonstration, path: Path, source: str) -> None:
     """The YAML that a task names under `demonstration`, and its goal image beside it."""
     image = path.with_suffix(".jpg")
     cv2.imwrite(str(image), demonstration.goal[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    lines = ["# One demonstration by a person, from video (deft extract-demo). Wrist poses relative to the grasp: t s since the hand",
-             "# closed, xyz m along the base frame's axes, rotvec rad about the grasp in base-frame axes.",
+    lines = ["# One demonstration by a person, from video (deft extract-demo). Wrist poses relative to the grasp: t s since",
+             "# the hand closed, xyz m along the base frame's axes, rotvec rad about the grasp in base-frame axes.",
              yaml.safe_dump({"source": source, "final_image": image.name}, sort_keys=False).rstrip(), "trajectory:"]
     for t, p, r in zip(demonstration.times, demonstration.positions, demonstration.turns, strict=True):
         xyz, rotvec = ([round(float(v), 4) + 0.0 for v in values] for values in (p, r))

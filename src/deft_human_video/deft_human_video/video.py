@@ -52,7 +52,7 @@ def decoded(path: Path, first: int, last: int | None, pixels: str, width: int = 
                 raise ClipError(path, "there is no video stream in it")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            if pixels == GREY16 and not stream.codec_context.pix_fmt.startswith("gray16"):
+            if pixels == GREY16 and not (stream.codec_context.pix_fmt or "").startswith("gray16"):
                 raise ClipError(path, f"depth needs 16 bits a pixel, this is {stream.codec_context.pix_fmt}")
             for i, frame in enumerate(container.decode(stream)):
                 if i >= first:

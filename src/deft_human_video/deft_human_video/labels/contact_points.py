@@ -1,7 +1,7 @@
 """Where on the object the hand touches it: points in the overlap of the two, and a Gaussian mixture over them.
 
-With a fitted hand the points are those of its fingers that lie on the object. With boxes alone they are, as in hoi-forecast, the
-skin's outline inside the overlap of the two boxes.
+With a fitted hand the points are those of its fingers that lie on the object. With boxes alone they are, as in
+hoi-forecast, the skin's outline inside the overlap of the two boxes.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ def skin_in_overlap(rgb: Rgb, hand: Box, thing: Box) -> Array:
     x0, y0, x1, y1 = (max(round(v), 0) for v in hand)
     patch = rgb[y0:y1, x0:x1]
     skin = np.zeros(rgb.shape[:2], np.uint8)
-    skin[y0:y1, x0:x1] = (cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2HSV), *SKIN_HSV)
-                          | cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2YCrCb), *SKIN_YCRCB))
-    skin = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    outlines, _ = cv2.findContours(skin, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    skin[y0:y1, x0:x1] = cv2.bitwise_or(cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2HSV), *SKIN_HSV),
+                                        cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2YCrCb), *SKIN_YCRCB))
+    opened = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = max(outlines, key=len).reshape(-1, 2).astype(float) if outlines else np.zeros((0, 2))
     inside = (points >= [left, top]).all(axis=1) & (points < [right, bottom]).all(axis=1)
     if inside.sum() < FEW:  # no skin that can be told from the rest: the overlap itself

@@ -19,7 +19,7 @@ CAPTION = 20
 
 
 def draw_sheet(folder: Path, path: Path, most: int = COLUMNS * ROWS) -> None:
-    """A PNG of up to `most` labels from the whole extraction: the contact frame with the fitted hand, the crop with the contact."""
+    """A PNG of up to `most` labels from all over the extraction: contact frame with fitted hand, crop with contact."""
     labels = list(islice(read_labels(folder), 4000))
     chosen = [labels[i] for i in np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int)]
     tiles = [tile(label) for label in chosen]
@@ -43,7 +43,8 @@ def tile(label: dict[str, Any]) -> NDArray[np.uint8]:
         shown = _fitted(image)
         canvas[:shown.shape[0], k * WIDTH // 2:k * WIDTH // 2 + shown.shape[1]] = shown
     side = ", left hand mirrored" if label["mirrored"] else ""
-    cv2.putText(canvas, f"{label['text']} (frame {label['contact_frame']}{side})", (4, HEIGHT + 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
+    cv2.putText(canvas, f"{label['text']} (frame {label['contact_frame']}{side})", (4, HEIGHT + 14), cv2.FONT_HERSHEY_SIMPLEX,
+                0.42,
                 (0, 0, 0), 1, cv2.LINE_AA)
     return canvas
 

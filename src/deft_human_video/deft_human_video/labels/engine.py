@@ -1,4 +1,4 @@
-"""Runs one function over shards of work: in processes of this machine, or on a Ray cluster. A killed worker's shard is done again.
+"""Runs one function over shards of work: in processes here, or on a Ray cluster. A killed worker's shard is done again.
 
 The engines know nothing of clips: `work(number)` does one shard, writes it and returns its summary, or finds it done.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from deft_core.errors import ConfigError
 
@@ -88,7 +88,8 @@ def _on_ray(work: Callable[[int], R], numbers: list[int], workers: int, address:
         raise ConfigError(f"the Ray cluster '{address}' does not answer: {error}") from None
     try:
         task = ray.remote(num_cpus=1, max_retries=TRIES)(work)
-        waiting, queue = {}, list(numbers)[::-1]
+        waiting: dict[Any, int] = {}
+        queue = list(numbers)[::-1]
         while waiting or queue:
             while queue and len(waiting) < 2 * workers:
                 number = queue.pop()

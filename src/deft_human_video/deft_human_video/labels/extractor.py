@@ -15,7 +15,7 @@ from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.clip import Clip, Detections, HandBox, HandPose, ObjectBox, guessed_intrinsics
 from deft_human_video.errors import Rejected
 from deft_human_video.labels import contact_points, objects
-from deft_human_video.labels.contact_frame import HandMotion, changed, detected_contact
+from deft_human_video.labels.contact_frame import HandMotion, changed, detected_contact, grey_of
 from deft_human_video.labels.fitting import FittedHand, HandFitter, mirrored_hand
 from deft_human_video.labels.label import GraspLabel
 from deft_human_video.labels.mirror import OTHER, mirrored_clip, mirrored_hand_box, mirrored_object_box
@@ -23,7 +23,7 @@ from deft_human_video.labels.registration import Registered, Registration, foreg
 from deft_human_video.labels.settings import ContactSource, HandSource, LabelSettings, ObjectSource
 from deft_human_video.labels.surface import Sight, sight_of
 from deft_human_video.labels.tracking import HandTracker, TrackedHand
-from deft_human_video.video import Depth, Rgb
+from deft_human_video.video import Rgb
 from deft_retarget.skeleton import OPENPOSE_21, HandSkeleton, Side
 
 STEP_CLIP, STEP_HAND, STEP_FIRST = "clip", "hand", "first frame"
@@ -34,7 +34,7 @@ ARM_SHARE = 0.62           # of the picture's width beyond which an arm that com
 ARM_VOTE = 2.0             # frames' worth of the landmarker's word
 DOUBTED = 0.2              # weight of keypoints that the landmarker took for the other hand's
 ROUND_HAND = 0.35          # of the hand's extent, how far round its keypoints it may reach
-DOUBTFUL = 40.0            # cost of a fit to depth from which on the other side is tried too
+DOUBTFUL = 46.0            # cost of a fit to depth from which on the other side is tried too
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class Extractor:
             raise Rejected(STEP_HAND, "no hand fits well to what depth shows")
         return found
 
-    def _of_side(self, clip: Clip, first: int, contact: Contact, tracked: Mapping[int, list[TrackedHand]], intrinsics: Intrinsics,
+    def _of_side(self, clip: Clip, first: int, contact: Contact, tracked: Mapping[int, list[TrackedHand]],
+                 intrinsics: Intrinsics,
                  side: Side) -> Grasp:
         """The grasp if the hand is of this side."""
         if side == "left":
@@ -179,7 +180,7 @@ class Extractor:
             raise Rejected(STEP_FIRST, "no frame before the contact is free of hands")
         registration = Registration(clip.frames.rgb(first), clip.frames.depth(first), intrinsics)
         motion = HandMotion((intrinsics.height, intrinsics.width))
-        grey = cv2.cvtColor(clip.frames.rgb(first), cv2.COLOR_RGB2GRAY)
+        grey = grey_of(clip.frames.rgb(first))
         history: list[Registered] = []
         for i in range(first + 1, len(clip.frames) if frame is None else frame + 1):
             history.append(registration.next(clip.frames.rgb(i)))
@@ -189,7 +190,8 @@ class Extractor:
             raise Rejected("contact frame", "no hand comes to rest")
         return Contact(frame, history[-1], hand, thing)
 
-    def _hands(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int, list[TrackedHand]]]:
+    def _hands(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int,
+                                                                                                           list[TrackedHand]]]:
         """Which hand it is that touches, and the tracked hands round the contact, by frame."""
         if contact.hand_box is not None and self._tracker is None:
             return contact.hand_box.side, {}
@@ -212,7 +214,7 @@ class Extractor:
 
     def _arm_vote(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> float:
         """Positive where the arm comes into the picture on the right: from the wearer's view that is the right one."""
-        grey = cv2.cvtColor(clip.frames.rgb(first), cv2.COLOR_RGB2GRAY)
+        grey = grey_of(clip.frames.rgb(first))
         outline = _outline(clip, contact.frame, first, contact.registered, grey, intrinsics)
         low = outline.shape[0] // 3
         border = np.concatenate([np.flatnonzero(outline[-3]), np.full(int(outline[low:, -3].sum()), outline.shape[1] - 1),
@@ -222,11 +224,13 @@ class Extractor:
         middle = border.mean() / outline.shape[1]
         return ARM_VOTE * float(np.clip((middle - 0.5) / (ARM_SHARE - 0.5), -1.0, 1.0))
 
-    def _chosen(self, tracked: Mapping[int, list[TrackedHand]], contact: Contact, seen: NDArray[np.bool_] | None) -> TrackedHand | None:
+    def _chosen(self, tracked: Mapping[int, list[TrackedHand]], contact: Contact,
+                seen: NDArray[np.bool_] | None) -> TrackedHand | None:
         """The tracked hand that touches: of the frame nearest to the contact, the one that covers most of what is new."""
         for i in sorted(tracked, key=lambda i: abs(i - contact.frame)):
             if tracked[i]:
-                return max(tracked[i], key=lambda hand: (hand.side == "right") + (0.0 if seen is None else _covered(hand, seen)))
+                return max(tracked[i], key=lambda hand: (hand.side == "right") + (0.0 if seen is None else _covered(hand,
+                                                                                                                    seen)))
         return None
 
     def _object(self, clip: Clip, first: int, contact: Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
@@ -241,7 +245,8 @@ class Extractor:
                 wanted = hand.pixels
             else:
                 raise Rejected(objects.STEP, "there is neither a tracked hand nor a detected one that points to it")
-            return objects.mask_of(objects.overlapped(detected, contact.registered.to_first(wanted), self._settings.object_score),
+            return objects.mask_of(objects.overlapped(detected, contact.registered.to_first(wanted),
+                                                      self._settings.object_score),
                                    shape)
         if depth is None or seen is None:
             raise Rejected(objects.STEP, "there is neither depth nor a detected box")
@@ -275,7 +280,8 @@ class Extractor:
         if fitted.error > self._settings.most_fit_error and hand.side == "right":
             raise Rejected(STEP_HAND, "the fitted hand is far from the tracked one")
         pixels = intrinsics.project(fitter.keypoints(fitted.unknowns))
-        return fitted, pixels, HandPose("right", fitted.mano_pose, fitted.wrist.rotation.as_rotvec(), fitted.wrist.position, pixels)
+        return fitted, pixels, HandPose("right", fitted.mano_pose, fitted.wrist.rotation.as_rotvec(), fitted.wrist.position,
+                                        pixels)
 
     def _contacts(self, grasp: Grasp) -> contact_points.Contacts:
         """Contact points in the first frame, and their mixture."""
@@ -286,7 +292,8 @@ class Extractor:
         elif grasp.pixels is not None:
             fingers = [to_first(_segment(grasp.pixels[tip - 1], grasp.pixels[tip])) for tip in TIPS]
         elif contact.hand_box is not None and contact.object_box is not None:
-            there = contact_points.skin_in_overlap(grasp.clip.frames.rgb(contact.frame), contact.hand_box.box, contact.object_box.box)
+            there = contact_points.skin_in_overlap(grasp.clip.frames.rgb(contact.frame), contact.hand_box.box,
+                                                   contact.object_box.box)
             return contact_points.mixture(to_first(there), self._settings.components)
         else:
             raise Rejected(contact_points.STEP, "neither the hand's keypoints nor boxes are known")
@@ -299,12 +306,13 @@ class Extractor:
                 "intrinsics": "measured" if clip.intrinsics is not None else "guessed", "skeleton": self._skeleton.source}
 
 
-def _outline(clip: Clip, i: int, first: int, registered: Registered, grey: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.bool_]:
+def _outline(clip: Clip, i: int, first: int, registered: Registered, grey: NDArray[np.uint8],
+             intrinsics: Intrinsics) -> NDArray[np.bool_]:
     """(h, w): what is new in frame i against the first one, by depth where there is any."""
     depth, now = clip.frames.depth(first), clip.frames.depth(i)
     if depth is not None and now is not None and registered.camera is not None:
         return foreground(now, depth, registered, intrinsics)
-    return changed(cv2.cvtColor(clip.frames.rgb(i), cv2.COLOR_RGB2GRAY), grey, registered.homography)
+    return changed(grey_of(clip.frames.rgb(i)), grey, registered.homography)
 
 
 def _round(hand: TrackedHand, shape: tuple[int, ...], share: float) -> NDArray[np.bool_]:

@@ -1,9 +1,9 @@
 """Tracked keypoints to a MANO pose: 45 angles, wrist rotation and position in the camera frame, by least squares.
 
 Unknowns are what a hand can do: spread and bend of each finger joint within its range, the thumb's five angles, the wrist's
-pose and the hand's size. They are fitted to the keypoints' pixels through the camera (perspective included, which the
-landmarker's weak-perspective shape lacks), to the landmarker's 3-D shape turned into the direction it is seen in, to depth where
-there is any, and to how hands usually are where nothing is seen. Paper section 1.5 leaves this step to FrankMocap.
+pose and the hand's size. They are fitted to the keypoints' pixels through the camera, to what depth shows of the skin (or,
+without depth, to the landmarker's 3-D shape, turned into the direction it is seen in), and to how hands usually are where
+nothing is seen. The paper leaves this step to FrankMocap.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.spatial.transform import Rotation
 
@@ -31,11 +32,7 @@ JOINT, AXIS = ANGLES[:, 0].astype(int), ANGLES[:, 1].astype(int)
 LEAST, USUAL, MOST, RANGE = ANGLES[:, 2:].T
 N = len(ANGLES)
 FINGER_BENDS = np.array([[4 * f + k for k in (1, 2, 3)] for f in range(4)])
-TOGETHER = 0.15  # rad, by which a finger's bends differ from the four fingers' mean
-# Joints that bend together: this many times the first one's bend is the second's, give or take BENDS_ALONG rad
-ALONG = np.array([*((4 * f + 2, 4 * f + 3) for f in range(4)), (N - 2, N - 1)])
-ALONG_SHARE = np.array([0.62, 0.62, 0.62, 0.62, 1.1])
-BENDS_ALONG = 0.15
+TOGETHER = 0.20  # rad, by which a finger's bends differ from the four fingers' mean
 ROTATION, POSITION, SIZE = slice(N, N + 3), slice(N + 3, N + 6), N + 6
 
 PIXEL_ERROR = 0.04      # of the hand's extent in the picture, standard deviation of a keypoint
@@ -48,7 +45,7 @@ OUTSIDE_ERROR = 3.0     # pixels, by which a keypoint may lie outside the hand
 FARTHEST = 25.0         # pixels, beyond which being further outside counts no more
 BESIDE = 0.25           # weight of a point's offset along the skin beside that across it
 CHECKED_WEIGHT = 0.5    # of one of the vertices that are checked
-SEEN_WEIGHT = 0.3       # of one of the many points on the skin, which are not independent
+SEEN_WEIGHT = 0.45      # of one of the many points on the skin, which are not independent
 KNUCKLES = (5, 9, 13, 17)  # OPENPOSE_21 rows that are seldom hidden
 PALM = (0, *KNUCKLES)
 ROLLS = np.radians([0.0, 60.0, -60.0, 120.0, -120.0, 180.0])  # about the fingers' direction: what a flat picture leaves open
@@ -56,7 +53,7 @@ COARSE, FINE = 3, 6      # rounds of matching the skin, from every start and the
 EVALUATIONS = 3         # of the residuals in a round
 SETTLED = 2e-3          # change of every unknown that ends the rounds
 KEPT = 2
-LATE_TRUST = 0.15       # weight of keypoints once the skin guides: what is hidden the landmarker only guesses
+LATE_TRUST = 0.05       # weight of keypoints once the skin guides: what is hidden the landmarker only guesses
 STEP = 1e-5
 OUTLIER = 2.5           # standard deviations from which on a residual counts less
 
@@ -169,7 +166,8 @@ def placed(points: Array, unknowns: Array) -> Array:
 class _Problem:
     """Residuals in standard deviations. The skin's matches are found anew with every Jacobian, and kept in between."""
 
-    def __init__(self, fitter: HandFitter, hand: TrackedHand, sight: Sight | None, log_size: float | None, trust: float) -> None:
+    def __init__(self, fitter: HandFitter, hand: TrackedHand, sight: Sight | None, log_size: float | None,
+                 trust: float) -> None:
         self._fitter, self._intrinsics, self._sight = fitter, fitter.intrinsics, sight
         self._pixels, self._extent = hand.pixels, _extent(hand)
         self._seen = _towards(hand, self._intrinsics)
@@ -207,8 +205,7 @@ class _Problem:
         known, error = (0.0, SIZE_ERROR) if self._log_size is None else (self._log_size, 0.005)
         bends = unknowns[:, FINGER_BENDS]  # (c, 4, 3)
         together = (bends - bends.mean(axis=1, keepdims=True)) / TOGETHER
-        along = (unknowns[:, ALONG[:, 1]] - ALONG_SHARE * unknowns[:, ALONG[:, 0]]) / BENDS_ALONG
-        parts = [in_picture.reshape(many, -1), usual, along, together.reshape(many, -1), (unknowns[:, SIZE, None] - known) / error]
+        parts = [in_picture.reshape(many, -1), usual, together.reshape(many, -1), (unknowns[:, SIZE, None] - known) / error]
         if self._sight is None:
             shape = points - points[:, list(PALM)].mean(axis=1, keepdims=True)
             seen = self._seen - self._seen[list(PALM)].mean(axis=0)
@@ -231,10 +228,11 @@ class _Problem:
 
     def _projected(self, points: Array) -> Array:
         focal = [self._intrinsics.fx, self._intrinsics.fy]
-        return np.asarray(points[..., :2] / np.maximum(points[..., 2:], 0.05) * focal + [self._intrinsics.cx, self._intrinsics.cy])
+        centre = [self._intrinsics.cx, self._intrinsics.cy]
+        return np.asarray(points[..., :2] / np.maximum(points[..., 2:], 0.05) * focal + centre)
 
 
-def _sampled(image: Array, pixels: Array) -> Array:
+def _sampled(image: NDArray[np.float32], pixels: Array) -> Array:
     """Values (...) of an image (h, w) at pixels (..., 2), bilinear; the border's beyond it."""
     height, width = image.shape
     u, v = np.clip(pixels[..., 0], 0, width - 1.001), np.clip(pixels[..., 1], 0, height - 1.001)
@@ -261,7 +259,7 @@ def _solved(problem: _Problem, start: Array, rounds: int) -> OptimizeResult:
 
 def _extent(hand: TrackedHand) -> float:
     """Diagonal of the hand in the picture, pixels."""
-    return float(max(np.linalg.norm(np.ptp(hand.pixels, axis=0)), 1.0))
+    return max(float(np.linalg.norm(np.ptp(hand.pixels, axis=0))), 1.0)
 
 
 def _towards(hand: TrackedHand, intrinsics: Intrinsics) -> Array:

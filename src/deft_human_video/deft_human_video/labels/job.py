@@ -37,8 +37,8 @@ class Job:
     dataset: str
     root: Path
     out: Path
-    settings: LabelSettings = LabelSettings()
-    results: Results = Results()
+    settings: LabelSettings = field(default_factory=LabelSettings)
+    results: Results = field(default_factory=Results)
     mano_file: Path | None = None
     limit: int = 0
     shard: int = 50

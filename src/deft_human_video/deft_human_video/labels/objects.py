@@ -1,4 +1,4 @@
-"""Which object the hand takes, and where it is in the first frame: by depth, by a detector's boxes, or by a promptable network."""
+"""Which object the hand takes, and where it is in the first frame: by depth, or by a detector's boxes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def standing(rgb: Rgb, depth: Depth, intrinsics: Intrinsics) -> list[Mask]:
     camera = table_pose(depth, intrinsics)
     view = CameraView(intrinsics, camera)
     middle = camera.apply(np.array([0.0, 0.0, float(np.nanmedian(metres(depth)))]))
-    region = BoxConfig(lower=(middle[0] - REGION, middle[1] - REGION, -0.1), upper=(middle[0] + REGION, middle[1] + REGION, 1.0))
+    region = BoxConfig(lower=(middle[0] - REGION, middle[1] - REGION, -0.1), upper=(middle[0] + REGION, middle[1] + REGION,
+                                                                                    1.0))
     scene = TableScene(rgb, metres(depth), view, region, 0.0, TableConfig())
     segmenter = TabletopSegmenter(TabletopConfig())
     try:

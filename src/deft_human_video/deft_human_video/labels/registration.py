@@ -1,7 +1,8 @@
 """How the camera moved since the first frame: a homography for pixels and, where there is depth, the camera's pose.
 
-Corners of the first frame are tracked from frame to frame (pyramidal Lucas-Kanade); RANSAC leaves out those that a hand covers or
-an object takes along. hoi-forecast registers frames by a homography too, from SURF matches with hands and objects masked.
+Corners of the first frame are tracked from frame to frame (pyramidal Lucas-Kanade); RANSAC leaves out those that a hand
+covers or an object takes along. hoi-forecast registers frames by a homography too, from SURF matches with hands and objects
+masked.
 """
 
 from __future__ import annotations
@@ -53,25 +54,26 @@ class Registration:
     def __init__(self, rgb: Rgb, depth: Depth | None, intrinsics: Intrinsics | None) -> None:
         self._last = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         found = cv2.goodFeaturesToTrack(self._last, CORNERS, QUALITY, APART)
-        self._first = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
+        self._first = np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
         self._now, self._alive = self._first.copy(), np.ones(len(self._first), bool)
         self._intrinsics = intrinsics
         self._points: NDArray | None = None
-        self._turn, self._shift = np.zeros((3, 1)), np.zeros((3, 1))
+        self._turn: Array = np.zeros((3, 1))
+        self._shift: Array = np.zeros((3, 1))
         if depth is not None and intrinsics is not None and len(self._first):
             column, row = np.round(self._first).astype(int).T
-            self._points = intrinsics.deproject(self._first, metres(depth)[row, column])
+            self._points = intrinsics.deproject(self._first.astype(float), metres(depth)[row, column].astype(float))
 
     def next(self, rgb: Rgb) -> Registered:
         """The next frame. Raises Rejected where too little of the first frame is still seen."""
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         if self._alive.sum() < ENOUGH:
             raise Rejected(STEP, "too few corners to follow the camera by")
-        moved, ok, _ = cv2.calcOpticalFlowPyrLK(self._last, grey, self._now[self._alive].reshape(-1, 1, 2), None,
-                                                winSize=WINDOW, maxLevel=3)
+        corners = np.ascontiguousarray(self._now[self._alive]).reshape(-1, 1, 2)
+        moved, ok, _ = cv2.calcOpticalFlowPyrLK(self._last, grey, corners, corners.copy(), winSize=WINDOW, maxLevel=3)
         where = np.flatnonzero(self._alive)
-        self._now[where] = moved.reshape(-1, 2)
-        self._alive[where[ok.ravel() == 0]] = False
+        self._now[where] = np.asarray(moved).reshape(-1, 2)
+        self._alive[where[np.asarray(ok).ravel() == 0]] = False
         self._last = grey
         alive = np.flatnonzero(self._alive)
         if len(alive) < ENOUGH:
@@ -82,7 +84,7 @@ class Registration:
         agree = alive[inlier.ravel() > 0]
         placed = cv2.perspectiveTransform(self._first[alive].reshape(-1, 1, 2), homography).reshape(-1, 2)
         self._alive[alive[np.linalg.norm(placed - self._now[alive], axis=1) > LOST]] = False
-        return Registered(homography, self._camera(agree))
+        return Registered(np.asarray(homography, float), self._camera(agree))
 
     def _camera(self, alive: NDArray) -> Pose | None:
         if self._points is None or self._intrinsics is None:
@@ -95,8 +97,8 @@ class Registration:
                                                      100, 2 * PIXELS, 0.99, flags=cv2.SOLVEPNP_ITERATIVE)
         if not ok or inlier is None or len(inlier) < ENOUGH:
             raise Rejected(STEP, "too few corners agree on how the camera moved")
-        self._turn, self._shift = turn, shift
-        return Pose(shift.ravel(), Rotation.from_rotvec(turn.ravel()))
+        self._turn, self._shift = np.asarray(turn, float), np.asarray(shift, float)
+        return Pose(self._shift.ravel(), Rotation.from_rotvec(self._turn.ravel()))
 
 
 def foreground(depth: Depth, first: Depth, registered: Registered, intrinsics: Intrinsics) -> NDArray[np.bool_]:

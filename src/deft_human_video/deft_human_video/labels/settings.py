@@ -43,7 +43,7 @@ class LabelSettings(Config):
     components: int = Field(default=3, ge=1, description="k, Gaussians over the contact points")
     object_score: float = Field(default=0.3, ge=0.0, le=1.0, description="least score of a detected object")
     most_fit_error: Positive = Field(default=0.25, description="share of the hand's extent; worse fits are rejected")
-    most_cost: Positive = Field(default=60.0, description="of the hand's fit to depth; worse fits are rejected")
+    most_cost: Positive = Field(default=46.0, description="of the hand's fit to depth; worse fits are rejected")
     longest: int = Field(default=600, gt=0, description="frames; longer clips are rejected")
     shortest: int = Field(default=8, gt=0, description="frames; shorter clips are rejected")
 

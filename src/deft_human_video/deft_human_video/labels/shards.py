@@ -96,8 +96,7 @@ def open_folder(folder: Path, about: dict[str, Any]) -> None:
             raise ConfigError(f"'{path}' is damaged; remove '{folder}' or give another --out") from None
         different = sorted(k for k in wanted.keys() | there.keys() if wanted.get(k) != there.get(k))
         if different:
-            raise ConfigError(f"'{folder}' holds an extraction that differs in {', '.join(different)}; give another --out to keep "
-                              "both")
+            raise ConfigError(f"'{folder}' holds an extraction that differs in {', '.join(different)}; give another --out")
     write_json(path, wanted)
 
 
@@ -128,4 +127,4 @@ def _jpeg(rgb: np.ndarray) -> bytes:
 
 
 def _picture(data: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))

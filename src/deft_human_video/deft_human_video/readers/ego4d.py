@@ -92,7 +92,8 @@ class Ego4dReader:
         early = [number for _, number, _ in frames if number < contact]
         begin = min(early) if early else max(contact - round(LEAD * fps), 0)
         path = next((self._root / folder / f"{key.split('/')[0]}.mp4" for folder in VIDEOS
-                     if (self._root / folder / f"{key.split('/')[0]}.mp4").is_file()), self._root / VIDEOS[0] / f"{key.split('/')[0]}.mp4")
+                     if (self._root / folder / f"{key.split('/')[0]}.mp4").is_file()),
+                    self._root / VIDEOS[0] / f"{key.split('/')[0]}.mp4")
         pictures = VideoFrames(path, begin, contact + round(AFTER * fps))
         scale = pictures.rgb(0).shape[1] / width
         detections = {number - begin: _detections(boxes, kind in TOUCHING, scale, self._list)
@@ -107,7 +108,8 @@ class Ego4dReader:
         if not isinstance(frames, list) or not frames:
             raise ClipError(self._list, "the action has no annotated frames")
         try:
-            found = [(str(f["frame_type"]), int(f["frame_number"]), list(f.get("boxes") or f.get("bbox") or [])) for f in frames]
+            found = [(str(f["frame_type"]), int(f["frame_number"]),
+                      list(f.get("boxes") or f.get("bbox") or [])) for f in frames]
         except (KeyError, TypeError, ValueError) as error:
             raise ClipError(self._list, f"an annotated frame lacks its type or number: {error!r}") from None
         if min(number for _, number, _ in found) < 0:
@@ -132,7 +134,7 @@ def _detections(boxes: list[Any], touching: bool, scale: float, path: Path) -> D
                 raise ValueError(f"a box of {corners.tolist()}")
         except (KeyError, TypeError, ValueError) as error:
             raise ClipError(path, f"a box lacks its type or x, y, width, height: {error!r}") from None
-        found: Box = tuple(corners.tolist())  # type: ignore[assignment]
+        found: Box = tuple(corners.tolist())
         if kind in ("left_hand", "right_hand"):
             hands.append((kind, found))
         elif kind in ("object_of_change", "tool"):

@@ -18,7 +18,8 @@ from deft_human_video.readers.hand_object_protobuf import parsed, read_detection
 from deft_human_video.readers.reader import Problem, rows_of
 from deft_human_video.video import ImageFrames
 
-COLUMNS = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame", "narration")
+COLUMNS = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame",
+           "narration")
 TABLES = ("EPIC_100_train.csv", "EPIC_100_validation.csv")
 LEAD = 1.0        # s before the action
 USUAL_FPS = 60.0  # of the frames of most videos, where nothing tells
@@ -52,7 +53,8 @@ class EpicReader:
             if set(row) < set(COLUMNS):
                 self._problems.append(Problem(key, str(table), f"line {number} is cut off"))
             elif not (NAME.fullmatch(key) and NAME.fullmatch(row["video_id"]) and NAME.fullmatch(row["participant_id"])):
-                self._problems.append(Problem(key, str(table), f"line {number} has no proper narration, video or participant id"))
+                self._problems.append(Problem(key, str(table),
+                                              f"line {number} has no proper narration, video or participant id"))
             elif key in self._actions:
                 self._problems.append(Problem(key, str(table), f"line {number} repeats the narration id"))
             else:
@@ -67,7 +69,8 @@ class EpicReader:
         try:
             start, stop = int(row["start_frame"]), int(row["stop_frame"])
         except ValueError:
-            raise ClipError(table, f"start_frame '{row['start_frame']}' and stop_frame '{row['stop_frame']}' are no numbers") from None
+            raise ClipError(table,
+                            f"start_frame '{row['start_frame']}' and stop_frame '{row['stop_frame']}' are no numbers") from None
         if not 1 <= start < stop:
             raise ClipError(table, f"frames {start} to {stop} are no stretch of a video, which begins at 1")
         if not row["narration"].strip():

@@ -82,12 +82,14 @@ def parsed(message: bytes, number: int, width: int, height: int, path: Path) -> 
         centre = ((box[0] + box[2]) / 2 + hand.object_offset.x * width, (box[1] + box[3]) / 2 + hand.object_offset.y * height)
         hands.append(HandBox(box, hand.score, "right" if hand.side else "left", hand.state,
                              centre if hand.state != NO_CONTACT else None))
-    return Detections(tuple(hands), tuple(ObjectBox(_pixels(o.bbox, width, height, path, number), o.score) for o in found.objects))
+    return Detections(tuple(hands), tuple(ObjectBox(_pixels(o.bbox, width, height, path, number),
+                                                    o.score) for o in found.objects))
 
 
 def _pixels(box: Any, width: int, height: int, path: Path, number: int) -> Box:
     corners = np.array([box.left, box.top, box.right, box.bottom])
     if not np.isfinite(corners).all() or (corners < -0.01).any() or (corners > 1.01).any() or (corners[:2] > corners[2:]).any():
-        raise ClipError(path, f"frame {number} has a box {corners.round(3).tolist()}; left, top, right, bottom must lie in 0..1")
+        raise ClipError(path,
+                        f"frame {number} has a box {corners.round(3).tolist()}; left, top, right, bottom must lie in 0..1")
     left, top, right, bottom = corners * [width, height, width, height]
     return float(left), float(top), float(right), float(bottom)

@@ -27,7 +27,8 @@ CATEGORIES = {1: "toy car", 2: "mug", 3: "laptop", 4: "drawer", 5: "bottle", 6: 
               11: "pliers", 12: "kettle", 13: "knife", 14: "trash can", 17: "lamp", 18: "stapler", 20: "chair"}
 # What the annotators call an action, and how people would say it
 VERBS = {"pickup": "pick up the", "putdown": "put down the", "open": "open the", "close": "close the", "push": "push the",
-         "pull": "pull the", "dump": "pour from the", "carry": "carry the", "carrywithbothhands": "carry the", "cut": "cut with the",
+         "pull": "pull the", "dump": "pour from the", "carry": "carry the", "carrywithbothhands": "carry the",
+         "cut": "cut with the",
          "paper-cut": "cut paper with the", "binding": "staple with the", "press": "press the",
          "turn&on&the&switch": "switch on the", "clamp": "clamp with the"}
 APPROACH = ("rest", "reachout", "stop")  # events before the hand touches anything
@@ -51,13 +52,15 @@ class Hoi4dReader:
         listed = self._root / "release.txt"
         if listed.is_file():
             lines = [line.strip().strip("/") for line in listed.read_text(errors="replace").splitlines() if line.strip()]
-            wrong = [Problem("", str(listed), f"'{line[:60]}' is no sequence") for line in lines if not SEQUENCE.fullmatch(line)]
+            wrong = [Problem("", str(listed),
+                             f"'{line[:60]}' is no sequence") for line in lines if not SEQUENCE.fullmatch(line)]
             return sorted({line for line in lines if SEQUENCE.fullmatch(line)}), wrong
         found = {folder.parent.relative_to(self._release).as_posix()
                  for folder in self._release.glob("ZY*/H*/C*/N*/S*/s*/T*/align_rgb")}
         keys = sorted(key for key in found if SEQUENCE.fullmatch(key))
         if not keys:
-            raise ConfigError(f"'{self._root}' has no HOI4D sequence: expected HOI4D_release/ZY.../H*/C*/N*/S*/s*/T*/align_rgb in it")
+            raise ConfigError(f"'{self._root}' has no HOI4D sequence: HOI4D_release/ZY.../H*/C*/N*/S*/s*/T*/align_rgb is "
+                              "expected in it")
         return keys, []
 
     def open(self, key: str) -> Clip:
@@ -87,7 +90,8 @@ class Hoi4dReader:
             raise ClipError(path, f"it is no .npy of a matrix: {error}") from None
         if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
             raise ClipError(path, f"focal lengths must be positive, they are {matrix[0, 0]:g} and {matrix[1, 1]:g}")
-        return Intrinsics(width, height, *(float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))))
+        fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        return Intrinsics(width, height, fx, fy, cx, cy)
 
     def _events(self, key: str, frames: int) -> list[tuple[str, int]]:
         """Names and first frames of the annotated actions, in order of time."""
@@ -127,7 +131,8 @@ class Hoi4dReader:
     def _hands(self, key: str, scale: float, frames: int) -> dict[int, tuple[HandPose, ...]]:
         out: dict[int, tuple[HandPose, ...]] = {}
         for side in SIDES:
-            folders = (self._root / f"Hand_pose/handpose_{side}_hand" / key, self._root / f"handpose/refinehandpose_{side}" / key)
+            folders = (self._root / f"Hand_pose/handpose_{side}_hand" / key,
+                       self._root / f"handpose/refinehandpose_{side}" / key)
             folder = next((f for f in folders if f.is_dir()), None)
             for path in sorted(folder.glob("*.pickle")) if folder else ():
                 if not path.stem.isdigit():

@@ -23,7 +23,17 @@ from scipy.spatial.transform import Rotation
 
 from deft_core.errors import DeftError
 from deft_core.types import Array, Intrinsics
-from deft_human_video.clip import NO_CONTACT, STATIONARY, Box, Clip, Detections, HandBox, HandPose, ObjectBox, guessed_intrinsics
+from deft_human_video.clip import (
+    NO_CONTACT,
+    STATIONARY,
+    Box,
+    Clip,
+    Detections,
+    HandBox,
+    HandPose,
+    ObjectBox,
+    guessed_intrinsics,
+)
 from deft_human_video.errors import ClipError
 from deft_human_video.readers.reader import json_of, numbers, unpickled
 from deft_retarget.skeleton import MIRROR, HandSkeleton, Side, mirrored
@@ -70,7 +80,8 @@ def read_100doh(path: Path, frames: int) -> dict[int, Detections]:
     """Detections by frame. Raises ClipError."""
     data = unpickled(path)
     if isinstance(data, dict):
-        items = [(key if isinstance(key, int) else frame_of(str(key).rsplit(".", 1)[0], path), value) for key, value in data.items()]
+        items = [(key if isinstance(key, int) else frame_of(str(key).rsplit(".", 1)[0], path), value) for key,
+                 value in data.items()]
     elif isinstance(data, list):
         items = list(enumerate(data))
     else:
@@ -92,7 +103,8 @@ def _frame_100doh(value: Any, path: Path, frame: int) -> Detections:
         at = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]) + OFFSET_PIXELS * row[6] * row[7:9]
         hands.append(HandBox(box, float(row[4]), "right" if side else "left", state,
                              (float(at[0]), float(at[1])) if state != NO_CONTACT else None))
-    return Detections(tuple(hands), tuple(ObjectBox(_box(row[:4]), float(row[4])) for row in _rows(value["obj_dets"], path, frame)))
+    return Detections(tuple(hands), tuple(ObjectBox(_box(row[:4]), float(row[4])) for row in _rows(value["obj_dets"], path,
+                                                                                                   frame)))
 
 
 def _rows(value: Any, path: Path, frame: int) -> Array:
@@ -101,7 +113,8 @@ def _rows(value: Any, path: Path, frame: int) -> Array:
         return np.zeros((0, COLUMNS))
     array = np.asarray(value)
     if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] != COLUMNS or not np.isfinite(array).all():
-        raise ClipError(path, f"frame {frame} has detections of shape {array.shape} and type {array.dtype}; finite (n, {COLUMNS}) "
+        raise ClipError(path,
+                        f"frame {frame} has detections of shape {array.shape} and type {array.dtype}; finite (n, {COLUMNS}) "
                         "are needed")
     return array.astype(float)
 
@@ -197,7 +210,8 @@ def _hamer(data: dict[str, Any], intrinsics: Intrinsics, path: Path) -> list[Han
 
 def _full_pixels(data: dict[str, Any], i: int, right: bool, intrinsics: Intrinsics) -> Array | None:
     """(21, 2) pixels of the whole picture, where the keypoints and their place before the tool's camera were saved."""
-    focal, shift = data.get("scaled_focal_length", data.get("focal_length")), data.get("pred_cam_t_full", data.get("pred_cam_t"))
+    focal, shift = data.get("scaled_focal_length", data.get("focal_length")), data.get("pred_cam_t_full",
+                                                                                       data.get("pred_cam_t"))
     if focal is None or shift is None or "pred_keypoints_3d" not in data:
         return None
     points = np.asarray(data["pred_keypoints_3d"], float).reshape(-1, 21, 3)[i] * ([1.0, 1, 1] if right else [-1.0, 1, 1])
@@ -211,7 +225,8 @@ def _wilor_mini(hand: dict[str, Any], intrinsics: Intrinsics, path: Path) -> Han
     found = hand["wilor_preds"]
     pixels = numbers(found["pred_keypoints_2d"], 42, path, "pred_keypoints_2d").reshape(21, 2)
     pose, wrist = numbers(found["hand_pose"], 45, path, "hand_pose"), numbers(found["global_orient"], 3, path, "global_orient")
-    return HandPose("right" if hand["is_right"] else "left", pose, along_ray(wrist, pixels.mean(axis=0), intrinsics), None, pixels)
+    return HandPose("right" if hand["is_right"] else "left", pose, along_ray(wrist, pixels.mean(axis=0), intrinsics), None,
+                    pixels)
 
 
 def along_ray(wrist: Array, pixel: Array, intrinsics: Intrinsics) -> Array:

@@ -1,4 +1,4 @@
-"""The set on which a hand is filmed: table, thing, clutter, light, skin, and a camera on the person's head. MuJoCo renders it."""
+"""The set on which a hand is filmed: table, thing, clutter, light, skin, and a camera on the head. MuJoCo renders it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from deft_human_video.hand_mesh import HandMesh
 from deft_human_video.synthetic.things import Thing
 
 TEXTURE = 256             # pixels
+NOISE_TILE = 64           # pixels by which the sensor's noise is moved about from frame to frame
 FOREARM = 0.24            # m
 AWAY = np.array([0.0, 0.0, -3.0])  # m, where what is not to be seen is put
 DEPTH_NOISE = 0.0012      # m at 1 m, growing with the square of distance, as a stereo camera's does
@@ -37,7 +38,8 @@ class Shot:
 
 def surface(rng: np.random.Generator) -> NDArray[np.uint8]:
     """(TEXTURE, TEXTURE, 3) uint8: grain, tiles, weave or spots of a table or wall. It repeats."""
-    base = np.clip(rng.uniform(0.15, 0.8) + rng.uniform(0.0, 0.12) * np.array([1.0, 0.15, -0.7]) + rng.normal(0, 0.03, 3), 0.1, 0.9)
+    base = np.clip(rng.uniform(0.15, 0.8) + rng.uniform(0.0, 0.12) * np.array([1.0, 0.15, -0.7]) + rng.normal(0, 0.03, 3),
+                   0.1, 0.9)
     other = rng.uniform(-0.14, 0.14) + rng.uniform(-0.03, 0.03, 3)
     kind = int(rng.integers(4))
     stretch = {0: (1.5, 24.0), 1: (3.0, 3.0), 2: (6.0, 6.0), 3: (1.0, 1.0)}[kind]
@@ -84,6 +86,8 @@ class Film:
         spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 512, 0
         spec.visual.map.znear, spec.stat.extent, spec.stat.center = 0.02, 1.0, [0, 0, 0]
         self._noise = np.random.default_rng(rng.integers(2**63))
+        self._grain = np.round(2.0 * self._noise.standard_normal(
+            (intrinsics.height + NOISE_TILE, intrinsics.width + NOISE_TILE, 3), np.float32)).astype(np.int16)
         self._add_room(spec, rng)
         self._add_thing(spec, thing)
         self._add_clutter(spec, rng)
@@ -123,7 +127,8 @@ class Film:
         """The camera's picture (h, w, 3), with a sensor's noise."""
         self._renderer.update_scene(self._data, "camera")
         clean = cv2.GaussianBlur(self._renderer.render(), (3, 3), 0.6).astype(np.int16)  # a lens; it also hides jagged edges
-        noise = cv2.randn(np.empty(clean.shape, np.int16), (0, 0, 0), (2, 2, 2))
+        u, v = self._noise.integers(NOISE_TILE, size=2)
+        noise = self._grain[v:v + clean.shape[0], u:u + clean.shape[1]]
         return np.asarray(np.clip(clean + noise, 0, 255), np.uint8)
 
     def depth(self) -> NDArray[np.uint16]:
@@ -159,7 +164,8 @@ class Film:
                        material=_material(spec, "floor", surface(rng), 8.0, 0.0))
         world.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[3, 0.02, 2], pos=[0, rng.uniform(0.9, 1.6), 0], contype=0,
                        conaffinity=0, material=_material(spec, "wall", surface(rng), 4.0, 0.0))
-        spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [rng.uniform(0.25, 0.45)] * 3, [rng.uniform(0.1, 0.3)] * 3
+        spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [rng.uniform(0.25, 0.45)] * 3, [rng.uniform(0.1,
+                                                                                                                   0.3)] * 3
         spec.visual.headlight.specular = [0.05] * 3
         for k in range(int(rng.integers(1, 3))):
             towards = rng.uniform([-0.7, -0.5, 0.8], [0.7, 0.7, 1.4])

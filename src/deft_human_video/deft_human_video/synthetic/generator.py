@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics, Pose
-from deft_human_video.synthetic.film import Film, Shot
-from deft_human_video.synthetic.grips import PURPOSES, Grip, NoGripError, Purpose, take, touched
 from deft_human_video.hand_mesh import HandMesh, draw_hand
+from deft_human_video.synthetic.film import Film, Shot
+from deft_human_video.synthetic.grips import PURPOSES, Grip, NoGripError, take, touched
 from deft_human_video.synthetic.motion import Performance
 from deft_human_video.synthetic.solids import distance
 from deft_human_video.synthetic.things import HeldOut, Thing, draw_thing
@@ -122,7 +122,8 @@ def _filmed(number: int, name: str, text: str, camera: int, intrinsics: Intrinsi
         film.close()
     truth = _truth(name, shots, contact, hand, grip, thing, place, intrinsics, first == 1, mirror)
     if mirror:
-        rgb, depth = ([np.ascontiguousarray(image[:, ::-1]) for image in images] for images in (rgb, depth))
+        rgb = [np.ascontiguousarray(image[:, ::-1]) for image in rgb]
+        depth = [np.ascontiguousarray(image[:, ::-1]) for image in depth]
         masks = {i: np.ascontiguousarray(image[:, ::-1]) for i, image in masks.items()}
     events = (("Reachout", times.start, contact / FPS), ("Grasp", contact / FPS, times.act),
               (PURPOSES[name].motion, times.act, len(shots) / FPS))
@@ -165,7 +166,9 @@ def _truth(name: str, shots: list[Shot], contact: int, hand: HandMesh, grip: Gri
     contacts = intrinsics.project(to_camera.apply(np.array(fingers)))
     v, u = np.nonzero(seen)
     box = np.array([u.min(), v.min(), u.max() + 1, v.max() + 1], float)
-    wrists, poses, keypoints = [], [], []
+    wrists: list[tuple[Array, Array] | None] = []
+    poses: list[Array] = []
+    keypoints: list[Array | None] = []
     for shot in shots:
         poses.append(mirrored(shot.mano_pose) if mirror else shot.mano_pose)
         if shot.wrist is None:

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Pose
 from deft_human_video.hand_mesh import HandMesh
-from deft_human_video.synthetic.solids import Box, Solid, distance
+from deft_human_video.synthetic.solids import Box, Shape, Solid, distance
 from deft_human_video.synthetic.things import Thing
 from deft_retarget.motions import poses_of
 from deft_retarget.skeleton import FINGERS, TIP
@@ -26,7 +26,7 @@ BACK_OFF = np.arange(0.0, 0.05, 0.0015)
 CLOSING = np.linspace(0.0, 1.0, 26)
 WRIST_BEND = 1.2      # rad, between hand and forearm, more is no human wrist
 SHOULDER = np.array([0.22, -0.50, 0.42])  # m, world; the table is where a seated person has it
-TABLE: Solid = Box((0.0, 0.0, -0.5), (5.0, 5.0, 0.5))
+TABLE: Shape = Box((0.0, 0.0, -0.5), (5.0, 5.0, 0.5))
 LEFT, FORWARD, DOWN = np.array([-1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])
 
 
@@ -85,11 +85,13 @@ CLAW = _Shape(_preshape((0.45, 0.40, 0.25), (1.0, 0.05, 0.05, 0.05), 0.16),
               _preshape((1.15, 1.2, 0.8), (1.2, 0.7, 0.6, 0.8), 0.05), needs=2)
 FIST = _Shape(_preshape((0.30, 0.45, 0.3), (1.0, 0.0, 0.05, 0.05), 0.03),
               _preshape((1.55, 1.80, 1.25), (1.1, 0.6, 0.5, 0.6)), needs=3, thumb=False)  # a thumb lies on the fingers
-THROUGH = _Shape(_preshape((0.15, 1.15, 0.35), (0.8, 0.0, 0.1, 0.1)), _preshape((0.6, 1.75, 1.1), (0.9, 0.5, 0.4, 0.5)), needs=2,
+THROUGH = _Shape(_preshape((0.15, 1.15, 0.35), (0.8, 0.0, 0.1, 0.1)), _preshape((0.6, 1.75, 1.1), (0.9, 0.5, 0.4, 0.5)),
+                 needs=2,
                  thumb=False)
 PINCH = _Shape(_preshape((0.50, 0.30, 0.15), (0.45, 0.05, 0.05, 0.0)), _preshape((1.0, 0.95, 0.6), (0.42, 0.65, 0.45, 0.4)),
                needs=1)
-RIM = _Shape(_preshape((0.35, 0.20, 0.10), (0.70, -0.05, 0.0, 0.0)), _preshape((1.25, 1.05, 0.7), (0.55, 0.80, 0.6, 0.5)), needs=2,
+RIM = _Shape(_preshape((0.35, 0.20, 0.10), (0.70, -0.05, 0.0, 0.0)), _preshape((1.25, 1.05, 0.7), (0.55, 0.80, 0.6, 0.5)),
+             needs=2,
              thumb=False)
 
 
@@ -128,7 +130,7 @@ def _first_touch(nearest: Array) -> float:
 
 
 def _settled(hand: HandMesh, shape: _Shape, wrist: Rotation, anchor: Array, in_hand: Array, approach: Array,
-             solids: tuple[Solid, ...]) -> Grip:
+             solids: tuple[Shape, ...]) -> Grip:
     """The grip with `in_hand` (wrist frame, m) on `anchor` (world, m), as near to it as the shapes allow."""
     open_pose = poses_of(hand.skeleton, shape.open)
     skin = hand.posed(open_pose) @ wrist.as_matrix().T + (anchor - wrist.apply(in_hand))
@@ -301,9 +303,6 @@ class _InWorld:
 
     def distance(self, points: Array) -> Array:
         return self.solid.distance((points - self.place.position) @ self.place.rotation.as_matrix())
-
-    def draw(self, *_: object) -> None:
-        raise NotImplementedError
 
 
 def touched(hand: HandMesh, grip_pose: Array, wrist: Pose, thing: Thing, place: Pose) -> tuple[Array, Array]:

@@ -9,9 +9,9 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, Slerp
 
 from deft_core.types import Array, Pose
+from deft_human_video.hand_mesh import HandMesh
 from deft_human_video.synthetic.film import Shot
 from deft_human_video.synthetic.grips import Grip, Purpose, forearm
-from deft_human_video.hand_mesh import HandMesh
 from deft_retarget.motions import poses_of
 
 AWAY_AT = np.array([0.34, -0.34, 0.16])  # m, world: out of the picture, where the right hand comes from

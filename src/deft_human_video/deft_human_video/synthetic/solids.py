@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,12 +17,16 @@ AROUND = 36  # segments of a turned surface
 Point = tuple[float, float, float]
 
 
-class Solid(Protocol):
-    """A solid in the frame of its thing."""
+class Shape(Protocol):
+    """Anything that has a surface."""
 
     def distance(self, points: Array) -> Array:
         """Signed distance (...), m, of points (..., 3): negative inside."""
         ...
+
+
+class Solid(Shape, Protocol):
+    """A solid in the frame of its thing."""
 
     def bounds(self) -> Array:
         """Two opposite corners (2, 3), m, of an upright box round it."""
@@ -112,7 +118,7 @@ class Turned:
         flat = np.stack([np.hypot(local[..., 0], local[..., 1]), local[..., 2]], axis=-1)
         corners = np.array(self.profile)
         nearest = np.full(flat.shape[:-1], np.inf)
-        for a, b in zip(corners[:-1], corners[1:], strict=True):
+        for a, b in itertools.pairwise(corners):
             share = np.clip((flat - a) @ (b - a) / ((b - a) @ (b - a)), 0.0, 1.0)
             nearest = np.minimum(nearest, np.linalg.norm(flat - a - share[..., None] * (b - a), axis=-1))
         return nearest - self.wall / 2
@@ -141,7 +147,7 @@ class Turned:
                       conaffinity=0)
 
 
-def distance(solids: tuple[Solid, ...], points: Array) -> Array:
+def distance(solids: Sequence[Shape], points: Array) -> Array:
     """Signed distance (...), m, of points (..., 3) to the nearest of the solids; infinite without solids."""
     nearest = np.full(points.shape[:-1], np.inf)
     for solid in solids:

@@ -6,11 +6,11 @@ and looks along +y finds it as people put things down for themselves.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array
 from deft_human_video.synthetic.solids import Box, Capsule, Ellipsoid, Point, Solid, Turned
@@ -109,8 +109,9 @@ def mug(rng: np.random.Generator) -> Thing:
     height, radius, out = rng.uniform(0.08, 0.11), rng.uniform(0.036, 0.046), rng.uniform(0.032, 0.042)
     thick, colour = rng.uniform(0.005, 0.007), _colour(rng)
     top, bottom, reach = rng.uniform(0.80, 0.9) * height, rng.uniform(0.14, 0.22) * height, radius + out
-    corners = [(radius - 0.002, 0.0, top), (reach, 0.0, top - 0.008), (reach, 0.0, bottom + 0.008), (radius - 0.002, 0.0, bottom)]
-    handle = tuple((Capsule(a, b, thick), colour) for a, b in zip(corners[:-1], corners[1:], strict=True))
+    corners = [(radius - 0.002, 0.0, top), (reach, 0.0, top - 0.008), (reach, 0.0, bottom + 0.008), (radius - 0.002, 0.0,
+                                                                                                     bottom)]
+    handle = tuple((Capsule(a, b, thick), colour) for a, b in itertools.pairwise(corners))
     return Thing("mug", {"height": height, "top_radius": radius, "bottom_radius": radius, "handle": out},
                  ((_cup_wall(height, radius, radius, 0.005), colour), *handle), heading=(-0.7, 0.5),
                  bar=Bar(corners[2], corners[1], thick), radius=radius, height=height)
@@ -144,12 +145,14 @@ def drawer(rng: np.random.Generator) -> Thing:
     metal, base, t = _wood_or_metal(rng), rng.uniform(0.0, 0.06), 0.006
     z += base
     low, top = base, base + 2 * high
-    shell = [Box((0, deep, top + t), (wide + 2 * t, deep, t)), Box((0, deep, base / 2 + t / 2), (wide + 2 * t, deep, base / 2 + t / 2)),
+    shell = [Box((0, deep, top + t), (wide + 2 * t, deep, t)), Box((0, deep, base / 2 + t / 2), (wide + 2 * t, deep,
+                                                                                                 base / 2 + t / 2)),
              Box((-wide - t, deep, (low + top) / 2), (t, deep, high)), Box((wide + t, deep, (low + top) / 2), (t, deep, high)),
              Box((0, 2 * deep, (low + top) / 2), (wide, t, high))]
     tray = [(Box((0, 0, (low + top) / 2 + t), (wide - 0.002, t, high - t)), front),
             (Box((0, deep * 0.9, low + 3 * t), (wide - 0.004, deep * 0.9, t)), front),
-            *((Box((s * (wide - 0.008), deep * 0.9, (low + top) / 2), (0.003, deep * 0.9, high * 0.6)), front) for s in (-1, 1))]
+            *((Box((s * (wide - 0.008), deep * 0.9, (low + top) / 2), (0.003, deep * 0.9, high * 0.6)), front) for s in (-1,
+                                                                                                                         1))]
     handle = [(Capsule((-half, -out, z), (half, -out, z), thick), metal),
               *((Capsule((s * half, 0, z), (s * half, -out, z), thick), metal) for s in (-1, 1))]
     return Thing("drawer", {"width": 2 * wide, "height": 2 * high, "handle_length": 2 * half, "handle_radius": thick},
@@ -183,7 +186,8 @@ def ladle(rng: np.random.Generator) -> Thing:
     deep, colour = rng.uniform(0.026, 0.036), _wood_or_metal(rng)
     bar = Bar((head - 0.004, 0.0, deep), (reach, 0.0, deep + rng.uniform(0.03, 0.06)), thick)
     scoop = Turned(((0.0, 0.002), (0.6 * head, 0.25 * deep), (0.92 * head, 0.6 * deep), (head, deep)), 0.003)
-    return _utensil("ladle", {"reach": reach, "handle_radius": thick, "head_radius": head}, [(scoop, colour)], bar, colour, None,
+    return _utensil("ladle", {"reach": reach, "handle_radius": thick, "head_radius": head}, [(scoop, colour)], bar, colour,
+                    None,
                     rng)
 
 
@@ -193,7 +197,8 @@ def spatula(rng: np.random.Generator) -> Thing:
     bar = Bar((long - 0.005, 0.0, 0.014), (reach, 0.0, rng.uniform(0.04, 0.065)), thick)
     blade = Box((0.0, 0.0, 0.010), (long, wide, 0.002))
     rest = Box((0.9 * long, 0.0, 0.004), (0.012, 0.03, 0.004))
-    return _utensil("spatula", {"reach": reach, "handle_radius": thick, "blade_length": 2 * long}, [(blade, _wood_or_metal(rng))],
+    return _utensil("spatula", {"reach": reach, "handle_radius": thick, "blade_length": 2 * long}, [(blade,
+                                                                                                     _wood_or_metal(rng))],
                     bar, colour, rest, rng)
 
 
