@@ -47,7 +47,8 @@ MIRROR_TURN, MIRROR_POINT = np.array([1.0, -1.0, -1.0]), np.array([-1.0, 1.0, 1.
 # What is timed, by (file, function)
 STEPS = {"decoding": ("video.py", "decoded"), "camera's motion": ("registration.py", "next"),
          "hand's outline": ("extractor.py", "_outline"), "hand tracking": ("extractor.py", "_hands"),
-         "first frame": ("extractor.py", "_first_frame"), "object": ("extractor.py", "_object"), "hand fitting": ("fitting.py", "fit"),
+         "first frame": ("extractor.py", "_first_frame"), "object": ("extractor.py", "_object"),
+         "hand fitting": ("fitting.py", "fit"),
          "contact points": ("extractor.py", "_contacts")}
 
 
@@ -115,9 +116,8 @@ def accuracy(arguments: argparse.Namespace) -> None:
     seen = Counter(truth_of(arguments.clips, key)["purpose"] for key in planned.keys)
     for purpose in seen:
         one = by.get(purpose, [])
-        print(f"  {purpose:18s} {len(one):3d} of {seen[purpose]:3d} labelled" + (
-            f", contact {100 * np.median([e['contact'] for e in one]):.1f} %, wrist {np.median([e['wrist'] for e in one]):.0f} deg"
-            if one else ""))
+        contact, wrist = (np.median([e[name] for e in one]) if one else np.nan for name in ("contact", "wrist"))
+        print(f"  {purpose:18s} {len(one):3d} of {seen[purpose]:3d}, contact {100 * contact:.1f} %, wrist {wrist:.0f} deg")
 
 
 def summarise(found: list[dict[str, Any]]) -> None:
@@ -129,7 +129,8 @@ def summarise(found: list[dict[str, Any]]) -> None:
     print(f"side of the hand: right in {100 * np.mean([e['side'] for e in found]):.1f} %")
     print(f"wrist rotation: median {np.median(wrist):.1f} deg, 75th percentile {np.percentile(wrist, 75):.1f}, over 45 deg in "
           f"{100 * (wrist > 45).mean():.1f} %")
-    for name, what in (("tips_aligned", "after rigid alignment of wrist and fingertips"), ("tips_rooted", "from the wrist, camera's axes"),
+    for name, what in (("tips_aligned", "after rigid alignment of wrist and fingertips"), ("tips_rooted",
+                                                                                           "from the wrist, camera's axes"),
                        ("tips", "absolute, camera's frame")):
         values = np.concatenate([e[name] for e in found if e[name] is not None])
         print(f"fingertips {what}: median {np.median(values):.1f} mm, mean {values.mean():.1f}")
@@ -152,7 +153,8 @@ def steps(arguments: argparse.Namespace) -> None:
                 outcome[type(error).__name__] += 1
             profile.disable()
     cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
-    print(f"{len(keys)} clips: {wall / len(keys):.2f} s, {cpu / len(keys):.2f} s of processor a clip, profiled; {dict(outcome)}")
+    print(f"{len(keys)} clips: {wall / len(keys):.2f} s, {cpu / len(keys):.2f} s of processor a clip, profiled; "
+          f"{dict(outcome)}")
     rows = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     for name, (file, function) in STEPS.items():
         spent = [(calls, total) for (path, _, called), (_, calls, _, total, _) in rows.items()
@@ -228,7 +230,8 @@ def kill(arguments: argparse.Namespace) -> None:
 def kill_child(after: float, ended: threading.Event) -> None:
     """Kill the first worker of this process `after` s from now."""
     if not ended.wait(after):
-        listed = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"], capture_output=True, text=True, check=False)
+        listed = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"], capture_output=True, text=True,
+                                check=False)
         workers = listed.stdout.split()
         os.kill(int(workers[0]), signal.SIGKILL)
         print(f"killed worker {workers[0]} of {len(workers)}", flush=True)

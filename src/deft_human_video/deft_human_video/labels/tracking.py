@@ -82,8 +82,9 @@ class _ClipTracker:
         size = max(rgb.shape[:2])
         square = np.zeros((size, size, 3), np.uint8)  # in pictures that are not square the landmarks of turned hands are skewed
         square[:rgb.shape[0], :rgb.shape[1]] = rgb
-        found = self._landmarker.detect_for_video(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=square),
-                                                  self._time)
+        with _quiet():
+            found = self._landmarker.detect_for_video(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=square),
+                                                      self._time)
         return [TrackedHand("right" if side[0].category_name == "Right" else "left", float(side[0].score),
                             np.array([(p.x, p.y) for p in points]) * size - 0.5, np.array([(p.x, p.y, p.z) for p in shape]))
                 for side, points, shape in zip(found.handedness, found.hand_landmarks, found.hand_world_landmarks, strict=True)]
@@ -91,7 +92,7 @@ class _ClipTracker:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """MediaPipe's start-up lines go to the file descriptor of stderr, past Python: kept off the operator's screen."""
+    """MediaPipe's log goes to the file descriptor of stderr, past Python: it is kept off the user's screen."""
     sys.stderr.flush()
     saved, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
