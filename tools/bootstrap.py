@@ -225,7 +225,7 @@ def main() -> None:
     mode = f"{ROOT} {sys.version} {'apt' if ros else 'wheels'}"
     requirements = sorted((ROOT / "requirements").glob("*.txt"))
     step("environment", digest(mode, files=requirements), lambda: install_environment(ros))
-    step("hand model", digest(mode, files=requirements), make_hand_model)
+    step("hand model", digest(mode, files=[*requirements, Path(__file__)]), make_hand_model)
     if not ros:
         step("wheel fix-ups", digest(mode, files=[*requirements, Path(__file__)]), patch_wheels)
     installed = [str(p.relative_to(ROOT)) for d in ("config", "launch")

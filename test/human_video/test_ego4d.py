@@ -98,7 +98,7 @@ BAD: dict[str, Any] = {
     "number is text": frames({"frame_type": "contact_frame", "frame_number": "x"}),
     "number negative": frames({"frame_type": "contact_frame", "frame_number": -4}),
     "box is a list": box(bbox=[1, 2, 3, 4]), "box not finite": box(bbox={"x": float("nan"), "y": 1, "width": 5, "height": 5}),
-    "box negative": box(bbox={"x": 1, "y": 1, "width": -5, "height": 5}), "box without type": box(object_type=None) and frames(
+    "box negative": box(bbox={"x": 1, "y": 1, "width": -5, "height": 5}), "box without type": frames(
         {"frame_type": "contact_frame", "frame_number": 20, "boxes": [{"bbox": {"x": 1, "y": 1, "width": 5, "height": 5}}]}),
     "metadata missing": meta(None), "fps zero": meta({"fps": 0, "width": 160}), "width is text": meta({"fps": 30,
                                                                                                        "width": "wide"}),

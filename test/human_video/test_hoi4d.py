@@ -36,7 +36,6 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert sorted(clip.annotation.hands) == [4, 5, 7]
     pose, = clip.annotation.hands[5]
     assert pose.side == "right" and np.allclose(pose.mano_pose, hand()["poseCoeff"][3:]) and pose.position is not None
-    assert list(clip.annotation.object_masks) == [0]
 
 
 @pytest.mark.parametrize("changes", [{"old_layout": True}, {"other_clock": True}, {"side": "left"}])

@@ -12,6 +12,7 @@ import pytest
 from human_video.conftest import truth
 from human_video.files import ACTION, EPIC_COLUMNS, UID, ego4d_list
 
+from deft_human_video.errors import Rejected
 from deft_human_video.labels.extractor import Extractor
 from deft_human_video.labels.label import GraspLabel
 from deft_human_video.labels.settings import HandSource, LabelSettings
@@ -90,7 +91,7 @@ def test_clips_without_depth_become_labels(layout, hand: str, filmed: tuple[list
     key, = reader.keys()[0]
     settings = LabelSettings(hand=HandSource(hand))
     if hand == "dataset":
-        with pytest.raises(Exception, match="no hand pose is given"):
+        with pytest.raises(Rejected, match="no hand"):
             Extractor(settings, shipped_skeleton()).label(reader.open(key))
         return
     label: GraspLabel = Extractor(settings, shipped_skeleton()).label(reader.open(key))

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def slow_square(number: int) -> int:
-    """Work that leaves a trace of who did it."""
-    Path(os.environ["DEFT_TEST_TRACES"], f"{os.getpid()}").touch()
-    time.sleep(0.4)
-    return number * number
+@dataclass(frozen=True)
+class SlowSquare:
+    """Work, an object as the real one is, that leaves a trace of who did it."""
+
+    seconds: float = 0.4
+
+    def __call__(self, number: int) -> int:
+        Path(os.environ["DEFT_TEST_TRACES"], f"{os.getpid()}").touch()
+        time.sleep(self.seconds)
+        return number * number
 
 
 def fatal(number: int) -> int:

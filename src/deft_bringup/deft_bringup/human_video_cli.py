@@ -98,15 +98,15 @@ def _extract(job: Any, engine: Where, workers: int, address: str, sheet: bool, a
             results.append(result)
             advance(_clips(result))
     labelled, rejected, damaged = shards.counted(results)
-    for problem in planned.problems:
-        damaged[problem.key or problem.file] = [problem.file, problem.problem]
+    problems = [{"clip": key, "file": file, "problem": problem} for key, (file, problem) in damaged.items()]
+    problems += [{"clip": p.key, "file": p.file, "problem": p.problem} for p in planned.problems]
     seconds = sum(r.seconds for r in results)
     summary = {"clips": len(planned.keys), "labels": labelled, "rejected": dict(rejected.most_common()),
-               "damaged": len(damaged),
+               "damaged": len(problems),
                "seconds_a_clip": round(seconds / max(len(planned.keys), 1), 3)}
-    shards.write_json(job.out / "damaged.json", damaged)
+    shards.write_json(job.out / "damaged.json", problems)
     shards.write_json(job.out / "summary.json", summary)
-    _report(console, summary, rejected, damaged, job.out)
+    _report(console, summary, rejected, problems, job.out)
     if sheet and labelled:
         draw_sheet(job.out, job.out / "contact_sheet.png")
         console.print(f"{job.out / 'contact_sheet.png'}: look at it", highlight=False, soft_wrap=True)
@@ -120,17 +120,18 @@ def _clips(result: Any) -> int:
     return len(result.labelled) + len(result.rejected) + len(result.damaged)
 
 
-def _report(console: Console, summary: dict[str, Any], rejected: Counter[str], damaged: dict[str, list[str]],
+def _report(console: Console, summary: dict[str, Any], rejected: Counter[str], problems: list[dict[str, str]],
             out: Path) -> None:
     console.print(f"{summary['labels']} labels of {summary['clips']} clips, {summary['seconds_a_clip']} s of one process a "
                   f"clip; shards in {out}", highlight=False, soft_wrap=True)
     for reason, count in rejected.most_common():
         console.print(f"  rejected {count:6d}  {reason}", highlight=False, soft_wrap=True)
-    for key, (file, problem) in list(damaged.items())[:SHOWN]:
-        console.print(f"  damaged  {key}: {file}: {problem}", style="yellow", highlight=False, soft_wrap=True)
-    if len(damaged) > SHOWN:
-        console.print(f"  ... and {len(damaged) - SHOWN} more damaged clips, all in {out / 'damaged.json'}", style="yellow",
-                      highlight=False, soft_wrap=True)
+    for entry in problems[:SHOWN]:
+        console.print(f"  damaged  {entry['clip']}: {entry['file']}: {entry['problem']}", style="yellow", highlight=False,
+                      soft_wrap=True)
+    if len(problems) > SHOWN:
+        console.print(f"  ... and {len(problems) - SHOWN} more, all in {out / 'damaged.json'}", style="yellow", highlight=False,
+                      soft_wrap=True)
 
 
 def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: hand comes in, grasps, does the task",
@@ -232,11 +233,12 @@ def _progress(console: Console, what: str, total: int) -> Iterator[Any]:
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     """Errors as a sentence and an exit status."""
+    from deft_human_video.errors import ClipError
     from deft_human_video.labels.engine import WorkerLost
 
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, ClipError) as error:
         fail(str(error), EXIT_USAGE)
     except DeftError as error:
         fail(error.message, EXIT_FAILED)

@@ -16,6 +16,9 @@ class DeftError(Exception):
         self.code = code
         self.message = message
 
+    def __reduce__(self) -> tuple[type[DeftError], tuple[int, str]]:
+        return type(self), (self.code, self.message)  # it crosses to other processes
+
 
 class ConfigError(ValueError):
     """A configuration file or name is wrong; the message names file, key and the valid choices."""

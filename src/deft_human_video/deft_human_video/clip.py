@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -74,14 +73,11 @@ class Annotation:
         contact_frame: the first one in which the hand touches the object.
         detections: by frame.
         hands: by frame.
-        object_masks: image files by frame, and the colour (RGB) that marks the object in them.
     """
 
     contact_frame: int | None = None
     detections: Mapping[int, Detections] = field(default_factory=dict)
     hands: Mapping[int, tuple[HandPose, ...]] = field(default_factory=dict)
-    object_masks: Mapping[int, Path] = field(default_factory=dict)
-    object_colour: tuple[int, int, int] = (128, 0, 0)
 
 
 @dataclass(frozen=True)

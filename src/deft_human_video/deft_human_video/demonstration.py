@@ -70,7 +70,7 @@ def demonstrated(clip: Clip, extractor: Extractor, tracker: HandTracker, skeleto
     Raises:
         Rejected, ClipError: see Extractor.label; also where the hand cannot be followed.
     """
-    grasp = extractor.grasp(clip)
+    grasp = extractor.grasp(clip, object_needed=False)
     if grasp.fitted is None:
         raise Rejected(STEP, "the hand has to be fitted to be followed: use the source mediapipe")
     cameras = _cameras(grasp)
@@ -90,7 +90,7 @@ def demonstrated(clip: Clip, extractor: Extractor, tracker: HandTracker, skeleto
 
 
 def _cameras(grasp: Grasp) -> dict[int, Registered]:
-    """Every later frame against the first; where nothing is left to go by, the camera is taken to stand."""
+    """Every later frame against the first; without depth, and where nothing is left to go by, the camera is taken to stand."""
     frames = grasp.clip.frames
     registration = Registration(frames.rgb(grasp.first), frames.depth(grasp.first), grasp.intrinsics)
     out, last = {}, Registered(np.eye(3), Pose.identity())
@@ -166,11 +166,21 @@ def _smooth(seconds: Array, poses: list[Pose], fps: float, point: Array) -> tupl
     position = np.stack([np.interp(even, seconds, positions[:, k]) for k in range(3)], axis=1)
     turn = Slerp(seconds, turns)(even).as_rotvec()
     sigma = SMOOTH_SECONDS * fps
-    position, turn = (gaussian_filter1d(values, sigma, axis=0, mode="nearest") for values in (position, np.unwrap(turn,
-                                                                                                                  axis=0)))
+    position, turn = (gaussian_filter1d(values, sigma, axis=0, mode="nearest") for values in (position, unwrapped(turn)))
     times = np.linspace(0.0, even[-1], max(int(np.ceil(even[-1] * RATE)) + 1, 2))
     position, turn = (np.stack([np.interp(times, even, values[:, k]) for k in range(3)], axis=1) for values in (position, turn))
     return times, position - position[0], (Rotation.from_rotvec(turn) * Rotation.from_rotvec(turn[0]).inv()).as_rotvec()
+
+
+def unwrapped(turns: Array) -> Array:
+    """The same rotations (k, 3), rad, each by the rotation vector nearest to the one before."""
+    out = turns.copy()
+    for i in range(1, len(out)):
+        angle = float(np.linalg.norm(out[i]))
+        if angle > 1e-9:
+            axis = out[i] / angle
+            out[i] = axis * (angle + 2 * np.pi * np.round((out[i - 1] @ axis - angle) / (2 * np.pi)))
+    return out
 
 
 def save(demonstration: Demonstration, path: Path, source: str) -> None:

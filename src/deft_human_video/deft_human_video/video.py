@@ -35,8 +35,8 @@ class Frames(Protocol):
         ...
 
 
-def decoded(path: Path, first: int, last: int | None, pixels: str, width: int = WIDTH) -> Iterator[NDArray]:
-    """Frames first..last (inclusive, None = to the end) of a video, reduced to `width`.
+def decoded(path: Path, first: int, last: int | None, pixels: str) -> Iterator[NDArray]:
+    """Frames first..last (inclusive, None = to the end) of a video, reduced to WIDTH.
 
     Args:
         pixels: PyAV's name of the wanted format, `rgb24` or GREY16.
@@ -56,17 +56,17 @@ def decoded(path: Path, first: int, last: int | None, pixels: str, width: int = 
                 raise ClipError(path, f"depth needs 16 bits a pixel, this is {stream.codec_context.pix_fmt}")
             for i, frame in enumerate(container.decode(stream)):
                 if i >= first:
-                    yield _reduced(frame.to_ndarray(format=pixels), width)
+                    yield _reduced(frame.to_ndarray(format=pixels))
                 if last is not None and i >= last:
                     break
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ClipError(path, f"it cannot be decoded: {error}") from None
 
 
-def _reduced(image: NDArray, width: int) -> NDArray:
-    if image.shape[1] <= width:
+def _reduced(image: NDArray) -> NDArray:
+    if image.shape[1] <= WIDTH:
         return image
-    size = (width, round(image.shape[0] * width / image.shape[1]))
+    size = (WIDTH, round(image.shape[0] * WIDTH / image.shape[1]))
     return cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if image.ndim == 2 else cv2.INTER_AREA)
 
 
@@ -87,19 +87,19 @@ def probe(path: Path) -> tuple[int, int, float]:
 class VideoFrames:
     """A stretch of a video, decoded once when first looked at, and of the depth video beside it, if there is one."""
 
-    def __init__(self, path: Path, first: int = 0, last: int | None = None, depth: Path | None = None,
-                 width: int = WIDTH) -> None:
-        self._path, self._first, self._last, self._depth_path, self._width = path, first, last, depth, width
+    def __init__(self, path: Path, first: int = 0, last: int | None = None, depth: Path | None = None) -> None:
+        self._path, self._first, self._last, self._depth_path = path, first, last, depth
         self._colour: list[Rgb] | None = None
         self._depth: list[Depth] | None = None
 
     def _pictures(self) -> list[Rgb]:
         if self._colour is None:
-            self._colour = list(decoded(self._path, self._first, self._last, "rgb24", self._width))
+            colour = list(decoded(self._path, self._first, self._last, "rgb24"))
             wanted = None if self._last is None else self._last - self._first + 1
-            if not self._colour or (wanted is not None and len(self._colour) < wanted):
-                raise ClipError(self._path, f"it ends after {self._first + len(self._colour)} frames; frames {self._first} to "
+            if not colour or (wanted is not None and len(colour) < wanted):
+                raise ClipError(self._path, f"it ends after {self._first + len(colour)} frames; frames {self._first} to "
                                 f"{'the end' if self._last is None else self._last} are asked for")
+            self._colour = colour
         return self._colour
 
     def __len__(self) -> int:
@@ -112,20 +112,21 @@ class VideoFrames:
         if self._depth_path is None:
             return None
         if self._depth is None:
-            self._depth = list(decoded(self._depth_path, self._first, self._last, GREY16, self._width))
-            if len(self._depth) != len(self):
-                raise ClipError(self._depth_path, f"it has {len(self._depth)} frames where the colour video has {len(self)}")
-            if self._depth[0].shape != self.rgb(0).shape[:2]:
-                raise ClipError(self._depth_path, f"it is {self._depth[0].shape[::-1]} pixels, colour is "
+            depth = list(decoded(self._depth_path, self._first, self._last, GREY16))
+            if len(depth) != len(self):
+                raise ClipError(self._depth_path, f"it has {len(depth)} frames where the colour video has {len(self)}")
+            if depth[0].shape != self.rgb(0).shape[:2]:
+                raise ClipError(self._depth_path, f"it is {depth[0].shape[::-1]} pixels, colour is "
                                 f"{self.rgb(0).shape[1::-1]}: depth must be aligned to colour")
+            self._depth = depth
         return self._depth[i]
 
 
 class ImageFrames:
     """Image files as frames."""
 
-    def __init__(self, paths: Sequence[Path], width: int = WIDTH) -> None:
-        self._paths, self._width = list(paths), width
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -137,7 +138,7 @@ class ImageFrames:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if image is None:
             raise ClipError(path, "the frame is not an image that can be read")
-        return np.asarray(_reduced(image, self._width), np.uint8)
+        return np.asarray(_reduced(image), np.uint8)
 
     def depth(self, i: int) -> None:
         return None

@@ -74,12 +74,12 @@ def on_object(fingers: list[Array], on: NDArray[np.bool_]) -> Array:
 
 def skin_in_overlap(rgb: Rgb, hand: Box, thing: Box) -> Array:
     """Points (n, 2), pixels: the skin's outline where the boxes of hand and object overlap. Raises Rejected."""
-    left, top = (int(max(hand[k], thing[k])) - 2 for k in (0, 1))
-    right, bottom = (int(min(hand[k], thing[k])) + 3 for k in (2, 3))
-    left, top = max(left, 0), max(top, 0)
+    height, width = rgb.shape[:2]
+    x0, y0, x1, y1 = (int(np.clip(round(v), 0, limit)) for v, limit in zip(hand, (width, height) * 2, strict=True))
+    left, top, right, bottom = max(x0, int(thing[0])), max(y0, int(thing[1])), min(x1, int(thing[2])), min(y1, int(thing[3]))
     if right - left < FEW or bottom - top < FEW:
         raise Rejected(STEP, "the boxes of hand and object do not overlap")
-    x0, y0, x1, y1 = (max(round(v), 0) for v in hand)
+    left, top, right, bottom = max(left - 2, 0), max(top - 2, 0), min(right + 3, width), min(bottom + 3, height)
     patch = rgb[y0:y1, x0:x1]
     skin = np.zeros(rgb.shape[:2], np.uint8)
     skin[y0:y1, x0:x1] = cv2.bitwise_or(cv2.inRange(cv2.cvtColor(patch, cv2.COLOR_RGB2HSV), *SKIN_HSV),

@@ -18,10 +18,10 @@ WIDTH = 2 * 240
 CAPTION = 20
 
 
-def draw_sheet(folder: Path, path: Path, most: int = COLUMNS * ROWS) -> None:
-    """A PNG of up to `most` labels from all over the extraction: contact frame with fitted hand, crop with contact."""
+def draw_sheet(folder: Path, path: Path) -> None:
+    """A PNG of labels from all over the extraction: contact frame with fitted hand, crop with contact."""
     labels = list(islice(read_labels(folder), 4000))
-    chosen = [labels[i] for i in np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int)]
+    chosen = [labels[i] for i in np.linspace(0, len(labels) - 1, min(COLUMNS * ROWS, len(labels))).astype(int)]
     tiles = [tile(label) for label in chosen]
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[i:i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]

@@ -76,6 +76,11 @@ def _finished(waiting: dict[Future[R], int], left: list[int]) -> Iterator[R]:
         yield result
 
 
+def _called(work: Callable[[int], R], number: int) -> R:
+    """Ray takes functions only, and work may be any callable."""
+    return work(number)
+
+
 def _on_ray(work: Callable[[int], R], numbers: list[int], workers: int, address: str) -> Iterator[R]:
     try:
         import ray
@@ -87,13 +92,13 @@ def _on_ray(work: Callable[[int], R], numbers: list[int], workers: int, address:
     except (ConnectionError, RuntimeError) as error:
         raise ConfigError(f"the Ray cluster '{address}' does not answer: {error}") from None
     try:
-        task = ray.remote(num_cpus=1, max_retries=TRIES)(work)
+        task: Any = ray.remote(num_cpus=1, max_retries=TRIES)(_called)
         waiting: dict[Any, int] = {}
         queue = list(numbers)[::-1]
         while waiting or queue:
             while queue and len(waiting) < 2 * workers:
                 number = queue.pop()
-                waiting[task.remote(number)] = number
+                waiting[task.remote(work, number)] = number
             done, _ = ray.wait(list(waiting))
             for reference in done:
                 number = waiting.pop(reference)

@@ -15,7 +15,7 @@ from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.clip import Clip, Detections, HandBox, HandPose, ObjectBox, guessed_intrinsics
 from deft_human_video.errors import Rejected
 from deft_human_video.labels import contact_points, objects
-from deft_human_video.labels.contact_frame import HandMotion, changed, detected_contact, grey_of
+from deft_human_video.labels.contact_frame import HAND_SCORE, HandMotion, changed, detected_contact, grey_of
 from deft_human_video.labels.fitting import FittedHand, HandFitter, mirrored_hand
 from deft_human_video.labels.label import GraspLabel
 from deft_human_video.labels.mirror import OTHER, mirrored_clip, mirrored_hand_box, mirrored_object_box
@@ -34,7 +34,6 @@ ARM_SHARE = 0.62           # of the picture's width beyond which an arm that com
 ARM_VOTE = 2.0             # frames' worth of the landmarker's word
 DOUBTED = 0.2              # weight of keypoints that the landmarker took for the other hand's
 ROUND_HAND = 0.35          # of the hand's extent, how far round its keypoints it may reach
-DOUBTFUL = 46.0            # cost of a fit to depth from which on the other side is tried too
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Contact:
 
     frame: int
     registered: Registered
+    source: str
     hand_box: HandBox | None = None
     object_box: ObjectBox | None = None
 
@@ -110,10 +110,15 @@ class Extractor:
             contacts.weights, contacts.means - corner, contacts.deviations,
             None if pose is None else pose.wrist, None if pose is None else pose.position,
             None if pose is None else pose.mano_pose, None if fitted is None else fitted.size,
-            None if fitted is None else fitted.error, self._sources(clip), _drawn(clip.frames.rgb(contact.frame), grasp.pixels))
+            None if fitted is None else fitted.error, self._sources(grasp), _drawn(clip.frames.rgb(contact.frame),
+                                                                                   grasp.pixels))
 
-    def grasp(self, clip: Clip) -> Grasp:
-        """The moment of contact, of a right hand. Raises as label()."""
+    def grasp(self, clip: Clip, object_needed: bool = True) -> Grasp:
+        """The moment of contact, of a right hand. Raises as label().
+
+        Args:
+            object_needed: False leaves the object's mask empty where it cannot be found.
+        """
         length = len(clip.frames)
         if not self._settings.shortest <= length <= self._settings.longest:
             raise Rejected(STEP_CLIP, f"shorter than {self._settings.shortest} or longer than {self._settings.longest} frames")
@@ -121,17 +126,18 @@ class Extractor:
         first = self._first_frame(clip)
         contact = self._contact(clip, first, intrinsics)
         side, tracked = self._hands(clip, contact, first, intrinsics)
-        found = self._of_side(clip, first, contact, tracked, intrinsics, side)
-        if found.cost > DOUBTFUL:  # the landmarker may have taken the hand for the other one
+        found = self._of_side(clip, first, contact, tracked, intrinsics, side, object_needed)
+        if found.cost > self._settings.most_cost:  # the landmarker may have taken the hand for the other one
             with contextlib.suppress(Rejected):
-                found = min(found, self._of_side(clip, first, contact, tracked, intrinsics, OTHER[side]), key=lambda f: f.cost)
+                other = self._of_side(clip, first, contact, tracked, intrinsics, OTHER[side], object_needed)
+                found = min(found, other, key=lambda grasp: grasp.cost)
         if found.cost > self._settings.most_cost:
             raise Rejected(STEP_HAND, "no hand fits well to what depth shows")
         return found
 
     def _of_side(self, clip: Clip, first: int, contact: Contact, tracked: Mapping[int, list[TrackedHand]],
                  intrinsics: Intrinsics,
-                 side: Side) -> Grasp:
+                 side: Side, object_needed: bool) -> Grasp:
         """The grasp if the hand is of this side."""
         if side == "left":
             clip, tracked = mirrored_clip(clip), {i: [mirrored_hand(h, intrinsics.width) for h in hands]
@@ -143,7 +149,12 @@ class Extractor:
         if depth is not None and depth_now is not None:
             seen = foreground(depth_now, depth, contact.registered, intrinsics)
         hand = self._chosen(tracked, contact, seen)
-        thing = self._object(clip, first, contact, hand, seen, intrinsics)
+        try:
+            thing = self._object(clip, first, contact, hand, seen, intrinsics)
+        except Rejected:
+            if object_needed:
+                raise
+            thing = np.zeros(clip.frames.rgb(first).shape[:2], bool)
         fitted, pixels, pose = self._hand_pose(clip, first, contact, hand, thing, intrinsics)
         return Grasp(clip, intrinsics, side == "left", first, contact, thing, fitted, pixels, pose,
                      fitted.cost if fitted is not None and seen is not None else 0.0)
@@ -152,29 +163,31 @@ class Extractor:
 
     def _first_frame(self, clip: Clip) -> int:
         """The first frame in which no hand is seen."""
-        found = clip.annotation.detections
         for i in range(0, len(clip.frames) // 2, 2):
-            if found:
-                if not any(hand.score >= 0.5 for hand in found.get(i, Detections()).hands):
-                    return i
-            elif self._tracker is None:
-                if not clip.annotation.hands.get(i):
-                    return i
-            else:
-                with self._tracker.clip(clip.fps) as tracker:
-                    if not tracker.hands(clip.frames.rgb(i)):
-                        return i
+            if not self._hand_in(clip, i):
+                return i
         raise Rejected(STEP_FIRST, "a hand is in every frame of the first half")
+
+    def _hand_in(self, clip: Clip, i: int) -> bool:
+        """A hand is in frame i, by a detector that looked at it, else by the tracker, else by the given poses."""
+        found = clip.annotation.detections
+        if i in found and _finds_hands(found):
+            return any(hand.score >= HAND_SCORE for hand in found[i].hands)
+        if self._tracker is None:
+            return bool(clip.annotation.hands.get(i))
+        with self._tracker.clip(clip.fps) as tracker:
+            return bool(tracker.hands(clip.frames.rgb(i)))
 
     def _contact(self, clip: Clip, first: int, intrinsics: Intrinsics) -> Contact:
         """When the hand touches, and how the camera has moved until then."""
         annotation, source = clip.annotation, self._settings.contact_frame
-        frame, hand, thing = None, None, None
+        frame, hand, thing, by = None, None, None, ContactSource.motion
         if source is ContactSource.dataset or (source is ContactSource.auto and annotation.contact_frame is not None):
             if annotation.contact_frame is None:
                 raise Rejected("contact frame", "the data set does not say when")
-            frame = annotation.contact_frame
-        elif source is ContactSource.detections or (source is ContactSource.auto and annotation.detections):
+            frame, by = annotation.contact_frame, ContactSource.dataset
+        elif source is ContactSource.detections or (source is ContactSource.auto and _finds_hands(annotation.detections)):
+            by = ContactSource.detections
             frame, hand, thing = detected_contact(annotation.detections, len(clip.frames))
         if frame is not None and frame <= first:
             raise Rejected(STEP_FIRST, "no frame before the contact is free of hands")
@@ -185,10 +198,10 @@ class Extractor:
         for i in range(first + 1, len(clip.frames) if frame is None else frame + 1):
             history.append(registration.next(clip.frames.rgb(i)))
             if frame is None and motion.rests(_outline(clip, i, first, history[-1], grey, intrinsics), history[-1].homography):
-                return Contact(i - 1, history[-2])
+                return Contact(i - 1, history[-2], by.value)
         if frame is None:
             raise Rejected("contact frame", "no hand comes to rest")
-        return Contact(frame, history[-1], hand, thing)
+        return Contact(frame, history[-1], by.value, hand, thing)
 
     def _hands(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int,
                                                                                                            list[TrackedHand]]]:
@@ -237,17 +250,10 @@ class Extractor:
                 intrinsics: Intrinsics) -> objects.Mask:
         source, depth = self._settings.object, clip.frames.depth(first)
         shape = clip.frames.rgb(first).shape[:2]
-        detected = clip.annotation.detections.get(first, Detections()).objects
-        if source is ObjectSource.boxes or (source is ObjectSource.auto and (detected or contact.object_box is not None)):
-            if contact.object_box is not None:
-                wanted = _centre(contact.object_box)
-            elif hand is not None:
-                wanted = hand.pixels
-            else:
-                raise Rejected(objects.STEP, "there is neither a tracked hand nor a detected one that points to it")
-            return objects.mask_of(objects.overlapped(detected, contact.registered.to_first(wanted),
-                                                      self._settings.object_score),
-                                   shape)
+        detected = _objects_near(clip.annotation.detections, first, contact.frame)
+        if source is ObjectSource.boxes or (source is ObjectSource.auto and detected):
+            wanted = contact.registered.to_first(self._touching(clip, contact, hand))
+            return objects.mask_of(objects.overlapped(detected, wanted, self._settings.object_score), shape)
         if depth is None or seen is None:
             raise Rejected(objects.STEP, "there is neither depth nor a detected box")
         assert contact.registered.camera is not None
@@ -259,6 +265,18 @@ class Extractor:
         cloud = intrinsics.deproject(np.stack([u, v], axis=1).astype(float), z[v, u].astype(float))
         things = objects.standing(clip.frames.rgb(first), depth, intrinsics)
         return objects.taken(things, depth, cloud, contact.registered.camera, intrinsics)
+
+    @staticmethod
+    def _touching(clip: Clip, contact: Contact, hand: TrackedHand | None) -> Array:
+        """Pixels (n, 2) of the contact frame that lie on what is touched, or on the hand that touches it."""
+        if contact.object_box is not None:
+            return _centre(contact.object_box)
+        if hand is not None:
+            return hand.pixels
+        for pose in clip.annotation.hands.get(contact.frame, ()):
+            if pose.side == "right" and pose.pixels is not None:
+                return pose.pixels
+        raise Rejected(objects.STEP, "no hand is known that points to it")
 
     def _hand_pose(self, clip: Clip, first: int, contact: Contact, hand: TrackedHand | None, thing: objects.Mask,
                    intrinsics: Intrinsics) -> tuple[FittedHand | None, Array | None, HandPose | None]:
@@ -300,9 +318,13 @@ class Extractor:
         points = contact_points.on_object(fingers, objects.grown(grasp.thing, contact_points.SLACK))
         return contact_points.mixture(points, self._settings.components)
 
-    def _sources(self, clip: Clip) -> dict[str, str]:
-        return {"contact_frame": self._settings.contact_frame.value, "hand": self._settings.hand.value,
-                "object": self._settings.object.value, "depth": "no" if clip.frames.depth(0) is None else "yes",
+    def _sources(self, grasp: Grasp) -> dict[str, str]:
+        """What the steps went by."""
+        clip, boxes = grasp.clip, self._settings.object is not ObjectSource.depth and bool(
+            _objects_near(grasp.clip.annotation.detections, grasp.first, grasp.contact.frame))
+        return {"contact_frame": grasp.contact.source, "hand": self._settings.hand.value,
+                "object": "boxes" if boxes else "depth",
+                "depth": "no" if clip.frames.depth(grasp.first) is None else "yes",
                 "intrinsics": "measured" if clip.intrinsics is not None else "guessed", "skeleton": self._skeleton.source}
 
 
@@ -326,6 +348,17 @@ def _covered(hand: TrackedHand, seen: NDArray[np.bool_]) -> float:
     column, row = np.round(hand.pixels).astype(int).T
     inside = (column >= 0) & (row >= 0) & (column < seen.shape[1]) & (row < seen.shape[0])
     return float(seen[row[inside], column[inside]].sum() / 21)
+
+
+def _finds_hands(detections: Mapping[int, Detections]) -> bool:
+    """These come from a detector of hands, not of objects alone."""
+    return any(found.hands for found in detections.values())
+
+
+def _objects_near(detections: Mapping[int, Detections], first: int, contact: int) -> tuple[ObjectBox, ...]:
+    """The objects of the frame before the contact that is nearest to the first one and has any."""
+    frames = [i for i, found in detections.items() if found.objects and i < contact]
+    return detections[min(frames, key=lambda i: abs(i - first))].objects if frames else ()
 
 
 def _centre(found: ObjectBox) -> Array:

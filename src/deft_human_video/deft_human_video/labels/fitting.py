@@ -176,6 +176,11 @@ class _Problem:
         self._weight[0] /= WRIST_ERROR
         self._match: Match | None = None
 
+    @property
+    def has_skin(self) -> bool:
+        """Whether depth shows the skin, which has to be matched anew as the hand moves."""
+        return self._sight is not None
+
     def residuals(self, unknowns: Array) -> Array:
         """(n,) of unknowns (N + 7,)."""
         if self._sight is not None and self._match is None:
@@ -251,8 +256,8 @@ def _solved(problem: _Problem, start: Array, rounds: int) -> OptimizeResult:
         start = np.clip(start if found is None else found.x, low + 1e-6, high - 1e-6)
         problem.rematch(start)
         found = least_squares(problem.residuals, start, jac=problem.jacobian, bounds=(low, high), loss="soft_l1",
-                              f_scale=OUTLIER, max_nfev=EVALUATIONS, xtol=1e-4, ftol=1e-4)
-        if np.abs(found.x - start).max() < SETTLED:
+                              f_scale=OUTLIER, max_nfev=EVALUATIONS if problem.has_skin else rounds * EVALUATIONS, xtol=1e-4, ftol=1e-4)
+        if not problem.has_skin or np.abs(found.x - start).max() < SETTLED:
             break
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -67,7 +68,6 @@ def plan(job: Job) -> Plan:
     """
     keys, problems = _reader(job).keys()
     keys = keys[:job.limit] if job.limit else keys
-    job.out.mkdir(parents=True, exist_ok=True)
     shards.open_folder(job.out, {
         "dataset": job.dataset, "clips": len(keys), "keys": shards.digest(keys), "shard": job.shard, "version": __version__,
         "settings": job.settings.model_dump(mode="json"), "skeleton": _skeleton(job.mano_file).source,
@@ -106,9 +106,17 @@ class _Work:
                     rejected[key] = f"{error.step}: {error.reason}"
                 except ClipError as error:
                     damaged[key] = [error.file, error.problem]
+                except Exception as error:  # one clip that no step foresaw must not cost the others
+                    damaged[key] = ["", f"unforeseen {type(error).__name__} at {_where(error)}: {error}; please report it"]
         result = ShardResult(number, [label.key for label in labels], rejected, damaged, time.perf_counter() - began)
         shards.write_shard(self.job.out, result, labels)
         return result
+
+
+def _where(error: Exception) -> str:
+    """The innermost line of ours."""
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if "deft_" in frame.filename]
+    return f"{Path(lines[-1].filename).name}:{lines[-1].lineno}" if lines else "an unknown place"
 
 
 def _reader(job: Job) -> Reader:

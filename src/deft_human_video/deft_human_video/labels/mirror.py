@@ -16,7 +16,7 @@ FLIP = np.array([-1.0, 1.0, 1.0])  # of points in the optical frame
 
 
 def mirrored_clip(clip: Clip) -> Clip:
-    """The clip in a mirror. Masks on disk are left out: they would have to be mirrored when they are read."""
+    """The clip in a mirror."""
     width = clip.frames.rgb(0).shape[1]
     annotation = Annotation(
         clip.annotation.contact_frame,

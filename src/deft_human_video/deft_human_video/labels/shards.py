@@ -84,19 +84,18 @@ def read_result(folder: Path, number: int) -> ShardResult | None:
         return None
 
 
-def open_folder(folder: Path, about: dict[str, Any]) -> None:
-    """Begin or go on with an extraction. Raises ConfigError: the folder holds another one."""
+def open_folder(folder: Path, about: dict[str, Any], name: str = "dataset.json", kind: str = FORMAT) -> None:
+    """Begin or go on with what fills a folder and is described in it. Raises ConfigError: the folder holds something else."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "dataset.json"
-    wanted = {"format": FORMAT, **about}
+    path, wanted = folder / name, {"format": kind, **about}
     if path.is_file():
         try:
-            there = json.loads(path.read_text())
-        except ValueError:
-            raise ConfigError(f"'{path}' is damaged; remove '{folder}' or give another --out") from None
+            there = dict(json.loads(path.read_text()))
+        except (ValueError, TypeError):
+            raise ConfigError(f"'{path}' is damaged; remove '{folder}' or give another folder") from None
         different = sorted(k for k in wanted.keys() | there.keys() if wanted.get(k) != there.get(k))
         if different:
-            raise ConfigError(f"'{folder}' holds an extraction that differs in {', '.join(different)}; give another --out")
+            raise ConfigError(f"'{folder}' holds something that differs in {', '.join(different)}; give another folder")
     write_json(path, wanted)
 
 

@@ -36,24 +36,19 @@ class TrackedHand:
     pixels: Array
     shape: Array
 
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        (left, top), (right, bottom) = self.pixels.min(axis=0), self.pixels.max(axis=0)
-        return float(left), float(top), float(right), float(bottom)
-
 
 class HandTracker:
     """MediaPipe's landmarker for one clip after the other."""
 
-    def __init__(self, model: Path = MODEL) -> None:
-        if not model.is_file():
-            raise ConfigError(f"the hand landmarker's model '{model}' is missing: `make setup` makes it, or give the path of "
-                              "MediaPipe's hand_landmarker.task")
+    def __init__(self) -> None:
+        if not MODEL.is_file():
+            raise ConfigError(f"the hand landmarker's model '{MODEL}' is missing: `make setup` makes it, or put MediaPipe's "
+                              "hand_landmarker.task there")
         with _quiet():
             from mediapipe.tasks.python import BaseOptions, vision
 
             self._options = vision.HandLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(model)), running_mode=vision.RunningMode.VIDEO,
+                base_options=BaseOptions(model_asset_path=str(MODEL)), running_mode=vision.RunningMode.VIDEO,
                 num_hands=MOST_HANDS, min_hand_detection_confidence=SURE, min_hand_presence_confidence=SURE,
                 min_tracking_confidence=SURE)
 

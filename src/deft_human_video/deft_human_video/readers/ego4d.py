@@ -83,7 +83,7 @@ class Ego4dReader:
             fps, width = float(meta["fps"]), int(meta["width"])
             if not (1.0 <= fps <= 240.0 and width > 0):
                 raise ValueError(f"fps {fps:g}, width {width}")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ClipError(self._list, f"the video's metadata lack fps and width: {error!r}") from None
         frames = self._key_frames(action)
         contact = next((number for kind, number, _ in frames if kind == CONTACT), None)
@@ -110,7 +110,7 @@ class Ego4dReader:
         try:
             found = [(str(f["frame_type"]), int(f["frame_number"]),
                       list(f.get("boxes") or f.get("bbox") or [])) for f in frames]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ClipError(self._list, f"an annotated frame lacks its type or number: {error!r}") from None
         if min(number for _, number, _ in found) < 0:
             raise ClipError(self._list, "an annotated frame has a negative number")

@@ -36,11 +36,12 @@ class EpicReader:
         if not tables:
             raise ConfigError(f"'{root}' has neither {' nor '.join(TABLES)}")
         self._root, self._problems = root, list[Problem]()
-        self._actions: dict[str, dict[str, str]] = {}
+        self._actions: dict[str, tuple[dict[str, str], Path]] = {}
         for table in tables:
             self._read(table)
         info = root / "EPIC_100_video_info.csv"
-        self._fps = {row["video_id"]: row["fps"] for row in rows_of(info, ("video_id", "fps"))} if info.is_file() else {}
+        rows = rows_of(info, ("video_id", "fps")) if info.is_file() else []
+        self._fps = {row["video_id"]: row["fps"] for row in rows if "fps" in row}
         self._detections = lru_cache(maxsize=2)(read_detections)  # a video's actions come one after the other
 
     def _read(self, table: Path) -> None:
@@ -58,14 +59,13 @@ class EpicReader:
             elif key in self._actions:
                 self._problems.append(Problem(key, str(table), f"line {number} repeats the narration id"))
             else:
-                self._actions[key] = row
+                self._actions[key] = (row, table)
 
     def keys(self) -> tuple[list[str], list[Problem]]:
         return sorted(self._actions), list(self._problems)
 
     def open(self, key: str) -> Clip:
-        row = self._actions[key]
-        table = self._root / TABLES[0]
+        row, table = self._actions[key]
         try:
             start, stop = int(row["start_frame"]), int(row["stop_frame"])
         except ValueError:

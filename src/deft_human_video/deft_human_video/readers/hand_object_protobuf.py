@@ -80,6 +80,8 @@ def parsed(message: bytes, number: int, width: int, height: int, path: Path) -> 
         if not (NO_CONTACT <= hand.state <= STATIONARY and hand.side in (0, 1)):
             raise ClipError(path, f"frame {number} has a hand of state {hand.state} and side {hand.side}, which do not exist")
         centre = ((box[0] + box[2]) / 2 + hand.object_offset.x * width, (box[1] + box[3]) / 2 + hand.object_offset.y * height)
+        if not np.isfinite([*centre, hand.score]).all():
+            raise ClipError(path, f"frame {number} has a hand with a score or an offset that is not finite")
         hands.append(HandBox(box, hand.score, "right" if hand.side else "left", hand.state,
                              centre if hand.state != NO_CONTACT else None))
     return Detections(tuple(hands), tuple(ObjectBox(_pixels(o.bbox, width, height, path, number),

@@ -34,6 +34,7 @@ VERBS = {"pickup": "pick up the", "putdown": "put down the", "open": "open the",
 APPROACH = ("rest", "reachout", "stop")  # events before the hand touches anything
 SHORT_CLOCK, LONG_CLOCK = 10.0, 20.0     # s that a recording lasts by its annotation's clock, where it does not say
 KEYPOINTS = 21
+LARGEST_TURN = 20.0  # rad, what no joint's rotation vector reaches
 
 
 class Hoi4dReader:
@@ -72,8 +73,7 @@ class Hoi4dReader:
         shown = frames.rgb(0).shape
         events = self._events(key, len(frames))
         return Clip(key, self.name, self._text(key, events), frames, FPS, scaled(intrinsics, shown[1], shown[0]),
-                    Annotation(contact_frame=_contact(events), hands=self._hands(key, shown[1] / width, len(frames)),
-                               object_masks=self._masks(key)))
+                    Annotation(contact_frame=_contact(events), hands=self._hands(key, shown[1] / width, len(frames))))
 
     def _part(self, key: str, archive: str, name: str) -> Path:
         """A sequence's file in the folder of its archive, or beside the others."""
@@ -126,7 +126,8 @@ class Hoi4dReader:
         path = self._root / "definitions/clips.csv"
         if not path.is_file():
             return {}
-        return {(row["category"], row["task"]): row["text"] for row in rows_of(path, ("category", "task", "text"))}
+        rows = rows_of(path, ("category", "task", "text"))
+        return {(row["category"], row["task"]): row["text"] for row in rows if "text" in row}
 
     def _hands(self, key: str, scale: float, frames: int) -> dict[int, tuple[HandPose, ...]]:
         out: dict[int, tuple[HandPose, ...]] = {}
@@ -142,13 +143,6 @@ class Hoi4dReader:
                     out[int(path.stem)] = (*out.get(int(path.stem), ()), pose)
         return out
 
-    def _masks(self, key: str) -> dict[int, Path]:
-        for name in ("2Dseg/shift_mask", "2Dseg/mask"):
-            folder = self._part(key, "HOI4D_annotations", name)
-            if folder.is_dir():
-                return {int(path.stem): path for path in folder.glob("*.png") if path.stem.isdigit()}
-        return {}
-
 
 def _contact(events: list[tuple[str, int]]) -> int | None:
     """The hand touches when something other than reaching out begins."""
@@ -159,6 +153,8 @@ def _hand(data: Any, path: Path, side: Side, scale: float) -> HandPose:
     if not isinstance(data, dict) or not {"poseCoeff", "trans"} <= data.keys():
         raise ClipError(path, "it has no 'poseCoeff' and 'trans'")
     pose = numbers(data["poseCoeff"], 48, path, "poseCoeff")
+    if np.abs(pose).max() > LARGEST_TURN:
+        raise ClipError(path, f"'poseCoeff' has a turn of {np.abs(pose).max():g} rad")
     pixels = None
     if "kps2D" in data:
         pixels = scale * numbers(data["kps2D"], 2 * KEYPOINTS, path, "kps2D").reshape(KEYPOINTS, 2)

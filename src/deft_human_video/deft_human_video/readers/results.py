@@ -200,6 +200,8 @@ def _hamer(data: dict[str, Any], intrinsics: Intrinsics, path: Path) -> list[Han
     for i, is_right in enumerate(right):
         pose, wrist = Rotation.from_matrix(fingers[i]).as_rotvec().ravel(), Rotation.from_matrix(turn[i]).as_rotvec()
         pixels = _full_pixels(data, i, bool(is_right), intrinsics)
+        if pixels is not None and not np.isfinite(pixels).all():
+            raise ClipError(path, "its keypoints are not finite, or behind the camera")
         if not is_right:
             pose, wrist = mirrored(pose), wrist * MIRROR
         if pixels is not None:
@@ -216,6 +218,7 @@ def _full_pixels(data: dict[str, Any], i: int, right: bool, intrinsics: Intrinsi
         return None
     points = np.asarray(data["pred_keypoints_3d"], float).reshape(-1, 21, 3)[i] * ([1.0, 1, 1] if right else [-1.0, 1, 1])
     points = points + np.asarray(shift, float).reshape(-1, 3)[i]
+    points[points[:, 2] <= 0] = np.nan
     centre = np.array([intrinsics.width / 2, intrinsics.height / 2])
     return np.asarray(float(np.ravel(focal)[0]) * points[:, :2] / points[:, 2:] + centre)
 

@@ -27,7 +27,8 @@ OPTICAL = np.diag([1.0, -1.0, -1.0])
 
 @dataclass(frozen=True)
 class Shot:
-    """What one frame is rendered from, world frame: the camera's optical frame, the wrist, the joints, the thing."""
+    """What one frame is rendered from, world frame: the camera's optical frame, the wrist, the joints, the direction (3,) from
+    the wrist to the elbow, the thing."""
 
     camera: Pose
     wrist: Pose | None  # None: the hand is not there yet

@@ -39,7 +39,6 @@ class Grip:
         approach: (3,) unit vector, world, along which the open hand comes.
         open, closed: (15, 3) anatomical angles (twist, spread, bend), rad.
         share: (5,) in the order of FINGERS, how far from open to closed each finger bends until it touches.
-        touching: (5,) bool.
     """
 
     wrist: Pose
@@ -47,7 +46,6 @@ class Grip:
     open: Array
     closed: Array
     share: Array
-    touching: Array
 
     def angles(self, share: Array) -> Array:
         """(..., 15, 3) anatomical angles with each finger (..., 5) this far from open to closed."""
@@ -139,7 +137,7 @@ def _settled(hand: HandMesh, shape: _Shape, wrist: Rotation, anchor: Array, in_h
     if not len(free):
         raise NoGripError("the open hand does not fit")
     pose = Pose(anchor - wrist.apply(in_hand) - BACK_OFF[free[0]] * approach, wrist)
-    draft = Grip(pose, approach, shape.open, shape.closed, np.zeros(5), np.zeros(5, bool))
+    draft = Grip(pose, approach, shape.open, shape.closed, np.zeros(5))
     share, touching = np.zeros(5), np.zeros(5, bool)
     moved = pose.apply(hand.posed(poses_of(hand.skeleton, draft.angles(np.repeat(CLOSING[:, None], 5, axis=1)))))
     for f, finger in enumerate(FINGERS):
@@ -150,7 +148,7 @@ def _settled(hand: HandMesh, shape: _Shape, wrist: Rotation, anchor: Array, in_h
         share[:4][~touching[:4]] = np.minimum(share[:4][~touching[:4]], share[:4][touching[:4]].mean() + 0.1)
     if touching[:4].sum() < shape.needs or (shape.thumb and not touching[4]):
         raise NoGripError("too few fingers touch")
-    return replace(draft, share=share, touching=touching)
+    return replace(draft, share=share)
 
 
 def _natural(wrist: Pose) -> bool:

@@ -4,7 +4,7 @@
     OUT/truth/        <clip number>.json, what no reader of the data set sees
 
 Two things are not HOI4D's: its list of categories and tasks lacks ours, so `definitions/clips.csv` gives each category and task
-number its text; and masks and object boxes are written for two frames of a clip only.
+number its text; and masks are written for two frames of a clip only.
 """
 
 from __future__ import annotations
@@ -51,14 +51,13 @@ def write_shared(out: Path) -> None:
             rows.writerows([f"C{CATEGORY + k}", f"T{t + 1}", purpose.thing, text] for t, text in enumerate(purpose.phrasings))
 
 
-def write_clip(clip: Filmed, out: Path) -> str:
-    """All files of one clip, the truth last: a clip without it is not finished. Returns its sequence."""
+def write_clip(clip: Filmed, out: Path) -> None:
+    """All files of one clip, the truth last: a clip without it is not finished."""
     sequence, root = sequence_of(clip), out / "hoi4d"
     write_video(root / "HOI4D_release" / sequence / "align_rgb/image.mp4", clip.rgb, FPS)
     write_video(root / "HOI4D_depth_video" / sequence / "align_depth/depth_video.avi", clip.depth, FPS)
     _write_annotations(clip, root / "HOI4D_annotations" / sequence)
-    side = "right" if clip.truth.side == "right" else "left"
-    poses = root / f"Hand_pose/handpose_{side}_hand" / sequence
+    poses = root / f"Hand_pose/handpose_{clip.truth.side}_hand" / sequence
     poses.mkdir(parents=True, exist_ok=True)
     for i, wrist in enumerate(clip.truth.wrists):
         if wrist is not None:
@@ -72,7 +71,6 @@ def write_clip(clip: Filmed, out: Path) -> str:
     part = truth.with_suffix(".part")
     part.write_text(json.dumps(_truth(clip, sequence)))
     part.replace(truth)
-    return sequence
 
 
 def finished(number: int, out: Path) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deft_core.errors import ConfigError
 from deft_human_video import __version__
 from deft_human_video.labels.engine import Engine, run
-from deft_human_video.labels.shards import write_json
+from deft_human_video.labels.shards import open_folder
 from deft_human_video.synthetic.things import HeldOut
 
 PIECE = 10  # clips
@@ -42,13 +40,8 @@ def begin(series: Series) -> list[int]:
     """Writes what all clips share; returns the pieces. Raises ConfigError: the folder holds another series."""
     from deft_human_video.synthetic.hoi4d_files import write_shared
 
-    series.out.mkdir(parents=True, exist_ok=True)
-    path = series.out / "series.json"
-    wanted = {"format": FORMAT, "version": __version__, "seed": series.seed,
-              "held_out": [[thing.family, thing.dimensions] for thing in series.held_out]}
-    if path.is_file() and json.loads(path.read_text()) != json.loads(json.dumps(wanted)):
-        raise ConfigError(f"'{series.out}' holds a series of another seed, version or held-out list; give another folder")
-    write_json(path, wanted)
+    open_folder(series.out, {"version": __version__, "seed": series.seed, "held_out": [
+        [thing.family, thing.dimensions] for thing in series.held_out]}, "series.json", FORMAT)
     write_shared(series.out)
     return list(range((series.clips + PIECE - 1) // PIECE))
 
