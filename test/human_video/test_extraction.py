@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from deft_bringup.cli import app
 from deft_core.errors import ConfigError
 from deft_human_video.demonstration import demonstrated, save, unwrapped
+from deft_human_video.errors import Rejected
 from deft_human_video.files import clip_of_files
 from deft_human_video.labels import shards
 from deft_human_video.labels.engine import Engine, WorkerLost, run
@@ -183,14 +184,16 @@ def test_a_demonstration_becomes_a_motion(clips: Path, reader: Hoi4dReader, tmp_
     assert written["trajectory"][0] == {"t": 0.0, "xyz": [0.0, 0.0, 0.0], "rotvec": [0.0, 0.0, 0.0]}
 
 
-def test_a_demonstration_without_depth(clips: Path, reader: Hoi4dReader) -> None:
-    """Scale and view are guesses then, but the ladle still goes up."""
+def test_a_grasp_without_depth_or_object(clips: Path, reader: Hoi4dReader) -> None:
+    """A demonstration on a plain video: the contact and the hand are found, the object need not be."""
     key = next(k for k in reader.keys()[0] if "N000023" in k)
     clip = clip_of_files(clips / f"hoi4d/HOI4D_release/{key}/align_rgb/image.mp4", None, "")
-    tracker = HandTracker()
-    settings = LabelSettings(contact_frame="motion", object="depth")
-    found = demonstrated(clip, Extractor(settings, shipped_skeleton(), tracker), tracker, shipped_skeleton())
-    assert np.isfinite(found.positions).all() and found.positions[-1][2] > 0.03
+    extractor = Extractor(LabelSettings(contact_frame="motion", object="depth"), shipped_skeleton())
+    grasp = extractor.grasp(clip, object_needed=False)
+    assert abs(grasp.contact.frame - truth(clips, key)["contact_frame"]) <= 2 and not grasp.thing.any()
+    assert grasp.fitted is not None and np.isfinite(grasp.fitted.mano_pose).all()
+    with pytest.raises(Rejected, match="neither depth nor a detected box"):
+        extractor.grasp(clip)
 
 
 def test_turns_beyond_half_a_circle_do_not_jump() -> None:

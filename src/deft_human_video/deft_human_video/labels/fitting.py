@@ -256,7 +256,8 @@ def _solved(problem: _Problem, start: Array, rounds: int) -> OptimizeResult:
         start = np.clip(start if found is None else found.x, low + 1e-6, high - 1e-6)
         problem.rematch(start)
         found = least_squares(problem.residuals, start, jac=problem.jacobian, bounds=(low, high), loss="soft_l1",
-                              f_scale=OUTLIER, max_nfev=EVALUATIONS if problem.has_skin else rounds * EVALUATIONS, xtol=1e-4, ftol=1e-4)
+                              f_scale=OUTLIER, max_nfev=EVALUATIONS if problem.has_skin else rounds * EVALUATIONS, xtol=1e-4,
+                              ftol=1e-4)
         if not problem.has_skin or np.abs(found.x - start).max() < SETTLED:
             break
     return found
