@@ -35,15 +35,15 @@ from deft_human_video.labels.engine import Engine
 from deft_human_video.labels.extractor import Extractor
 from deft_human_video.labels.job import Job, extract, plan
 from deft_human_video.labels.settings import LabelSettings
+from deft_human_video.mirror import FLIP
 from deft_human_video.readers.hoi4d import Hoi4dReader
 from deft_human_video.synthetic.generator import WIDTH, film_clip
 from deft_human_video.synthetic.hoi4d_files import truth_path, write_clip, write_shared
-from deft_retarget.skeleton import TIP, shipped_skeleton
+from deft_retarget.skeleton import MIRROR, TIP, shipped_skeleton
 
 ANNOTATIONS = ("Hand_pose", "HOI4D_annotations")
 MOTION = LabelSettings(contact_frame="motion", hand="mediapipe", object="depth")
 GIVEN = LabelSettings(contact_frame="dataset", hand="dataset", object="depth")
-MIRROR_TURN, MIRROR_POINT = np.array([1.0, -1.0, -1.0]), np.array([-1.0, 1.0, 1.0])
 # What is timed, by (file, function)
 STEPS = {"decoding": ("video.py", "decoded"), "camera's motion": ("registration.py", "next"),
          "hand's outline": ("extractor.py", "_outline"), "hand tracking": ("extractor.py", "_hands"),
@@ -68,7 +68,7 @@ def truth_of(clips: Path, key: str) -> dict[str, Any]:
 def errors(label: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     """Of one label."""
     left, frame = known["side"] == "left", label["contact_frame"]
-    turn, point = (MIRROR_TURN, MIRROR_POINT) if left else (1.0, 1.0)
+    turn, point = (MIRROR, FLIP) if left else (1.0, 1.0)
     contact = np.mean(known["contacts"], axis=0)
     contact[0] = WIDTH - 1 - contact[0] if label["mirrored"] else contact[0]
     x0, y0, x1, y1 = label["box"]

@@ -14,11 +14,11 @@ from deft_human_video.clip import Annotation, Clip, Detections, HandBox, HandPos
 from deft_human_video.errors import Rejected
 from deft_human_video.labels.contact_frame import HandMotion, detected_contact, matched_object
 from deft_human_video.labels.contact_points import farthest, mixture, on_object, skin_in_overlap
-from deft_human_video.labels.fitting import HandFitter, mirrored_hand
-from deft_human_video.labels.mirror import mirrored_clip
+from deft_human_video.labels.fitting import HandFitter
 from deft_human_video.labels.objects import box_of, crop_box, overlapped, table_pose
 from deft_human_video.labels.registration import Registration
-from deft_human_video.labels.tracking import TrackedHand
+from deft_human_video.labels.tracking import TrackedHand, mirrored_hand
+from deft_human_video.mirror import mirrored_clip
 from deft_retarget.motions import gesture
 from deft_retarget.skeleton import OPENPOSE_21, shipped_skeleton
 

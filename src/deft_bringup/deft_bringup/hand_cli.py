@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, fail
+from deft_bringup.exits import EXIT_USAGE, explained, fail
 from deft_core.config import default_config_dir, find, load
 from deft_core.descriptions import HandConfig
-from deft_core.errors import ConfigError, DeftError
+from deft_core.errors import ConfigError
 
 app = typer.Typer(help="Retarget human hands to a robot hand: check, draw, fit.", no_args_is_help=True)
 
@@ -35,7 +33,7 @@ def check(name: Name, config_dir: Directory = None, mano_file: ManoFile = None) 
     from deft_retarget.retargeter import METHODS, Retargeter
 
     console = Console()
-    with _explained():
+    with explained():
         hand, skeleton = _hand(name, config_dir), _skeleton(mano_file)
         poses = natural_poses(skeleton, SEQUENCES, FRAMES, SEED).reshape(-1, 45)
         model = "its own URDF" if model_is_there(hand) else "the table in its YAML (the URDF is not on this machine)"
@@ -78,7 +76,7 @@ def picture(name: Name, out: Annotated[Path, typer.Option(help="PNG to write")],
     if not out.absolute().parent.is_dir():
         fail(f"--out: there is no folder '{out.parent}'", EXIT_USAGE)
     side: Literal["left", "right"] = "left" if left else "right"
-    with _explained():
+    with explained():
         skeleton = _skeleton(mano_file)
         if pose:
             rows = np.atleast_2d(skeleton.flat_pose(_poses(pose), not mean_hand, side))
@@ -108,7 +106,7 @@ def fit(name: Name, config_dir: Directory = None, mano_file: ManoFile = None) ->
     """Print rows for the thumb in `retarget.joints` of hand NAME, fitted to what the optimiser finds on natural poses."""
     from deft_retarget.fit_thumb import fit_thumb
 
-    with _explained():
+    with explained():
         found = fit_thumb(_hand(name, config_dir), _skeleton(mano_file))
     for joint, row in found.rows.items():
         print(f'    "{joint}": {{{", ".join(f"{key}: {value}" for key, value in row.items())}}}')
@@ -122,10 +120,9 @@ def _hand(name: str, config_dir: Path | None) -> HandConfig:
 
 
 def _skeleton(mano_file: Path | None):  # type: ignore[no-untyped-def]
-    from deft_retarget.mano_file import mano_skeleton
-    from deft_retarget.skeleton import shipped_skeleton
+    from deft_retarget.mano_file import skeleton_of
 
-    return mano_skeleton(mano_file.expanduser()) if mano_file else shipped_skeleton()
+    return skeleton_of(mano_file)
 
 
 def _poses(path: Path) -> np.ndarray:
@@ -136,14 +133,3 @@ def _poses(path: Path) -> np.ndarray:
     if not isinstance(poses, np.ndarray):
         raise ConfigError(f"'{path}' holds several arrays: save one as .npy")
     return poses
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Errors as a sentence and an exit status."""
-    try:
-        yield
-    except ConfigError as error:
-        fail(str(error), EXIT_USAGE)
-    except DeftError as error:
-        fail(error.message, EXIT_FAILED)

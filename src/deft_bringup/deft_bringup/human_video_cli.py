@@ -15,9 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, fail
+from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, explained, fail
 from deft_core.config import default_config_dir, load, parse
-from deft_core.errors import ConfigError, DeftError
+from deft_human_video.labels.engine import Engine, WorkerLost
 
 
 class Dataset(str, Enum):
@@ -28,26 +28,18 @@ class Dataset(str, Enum):
     ego4d = "ego4d"
 
 
-class Where(str, Enum):
-    """Where the work runs."""
-
-    local = "local"
-    ray = "ray"
-
-
 SHOWN = 10  # damaged clips that are listed on the screen; all are in damaged.json
-Engine = Annotated[Where, typer.Option("--engine", help="local: processes of this machine; ray: a Ray cluster")]
+Where = Annotated[Engine, typer.Option("--engine", help="local: processes of this machine; ray: a Ray cluster")]
 Workers = Annotated[int, typer.Option(min=1, help="processes at a time; 0.8 GB of memory each")]
 Address = Annotated[str, typer.Option(help="with --engine ray: of a running cluster, e.g. ray://head:10001; empty: one is "
                                       "started on this machine")]
-Folder = Annotated[Path | None, typer.Option(file_okay=False, exists=True)]
 
 
 def extract(dataset: Annotated[Dataset, typer.Argument(help="layout of the data set")],
             root: Annotated[Path, typer.Argument(help="its folder", exists=True, file_okay=False)],
             out: Annotated[Path, typer.Option(help="folder for the shards; an interrupted run in it goes on")],
             limit: Annotated[int, typer.Option(min=0, help="clips, the first of the list; 0 = all")] = 0,
-            engine: Engine = Where.local, workers: Workers = 1, address: Address = "",
+            engine: Where = Engine.local, workers: Workers = 1, address: Address = "",
             contact_frame: Annotated[str | None, typer.Option(help="auto, dataset, detections or motion")] = None,
             hand: Annotated[str | None, typer.Option(help="mediapipe or dataset")] = None,
             object_source: Annotated[str | None, typer.Option("--object", help="auto, boxes or depth")] = None,
@@ -80,10 +72,9 @@ def extract(dataset: Annotated[Dataset, typer.Argument(help="layout of the data 
         _extract(job, engine, workers, address, sheet, as_json)
 
 
-def _extract(job: Any, engine: Where, workers: int, address: str, sheet: bool, as_json: bool) -> None:
+def _extract(job: Any, engine: Engine, workers: int, address: str, sheet: bool, as_json: bool) -> None:
     from deft_human_video.labels import shards
     from deft_human_video.labels.contact_sheet import draw_sheet
-    from deft_human_video.labels.engine import Engine as EngineKind
     from deft_human_video.labels.job import extract as extracted
     from deft_human_video.labels.job import plan
 
@@ -94,7 +85,7 @@ def _extract(job: Any, engine: Where, workers: int, address: str, sheet: bool, a
         console.print(f"{len(results)} shard(s) are done already", highlight=False)
     with _progress(console, "clips", len(planned.keys)) as advance:
         advance(sum(_clips(r) for r in results))
-        for result in extracted(job, planned, EngineKind(engine.value), workers, address):
+        for result in extracted(job, planned, engine, workers, address):
             results.append(result)
             advance(_clips(result))
     labelled, rejected, damaged = shards.counted(results)
@@ -102,8 +93,7 @@ def _extract(job: Any, engine: Where, workers: int, address: str, sheet: bool, a
     problems += [{"clip": p.key, "file": p.file, "problem": p.problem} for p in planned.problems]
     seconds = sum(r.seconds for r in results)
     summary = {"clips": len(planned.keys), "labels": labelled, "rejected": dict(rejected.most_common()),
-               "damaged": len(problems),
-               "seconds_a_clip": round(seconds / max(len(planned.keys), 1), 3)}
+               "damaged": len(problems), "seconds_a_clip": round(seconds / max(len(planned.keys), 1), 3)}
     shards.write_json(job.out / "damaged.json", problems)
     shards.write_json(job.out / "summary.json", summary)
     _report(console, summary, rejected, problems, job.out)
@@ -159,14 +149,13 @@ def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: 
     from deft_human_video.labels.extractor import Extractor
     from deft_human_video.labels.settings import ContactSource, LabelSettings, ObjectSource
     from deft_human_video.labels.tracking import HandTracker
-    from deft_retarget.mano_file import mano_skeleton
-    from deft_retarget.skeleton import shipped_skeleton
+    from deft_retarget.mano_file import skeleton_of
 
     if out.suffix != ".yaml" or not out.absolute().parent.is_dir():
         fail(f"--out needs the name of a .yaml file in a folder that exists, not {out}", EXIT_USAGE)
     console = Console(stderr=True)
     with _explained():
-        skeleton = mano_skeleton(mano_file) if mano_file else shipped_skeleton()
+        skeleton = skeleton_of(mano_file)
         try:
             clip = clip_of_files(video, depth, intrinsics)
             if clip.intrinsics is None:
@@ -185,26 +174,24 @@ def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: 
     demonstration.save(found, out, f"video {video.name}")
     Console().print(f"{out}: {len(found.times)} waypoints over {found.times[-1]:.1f} s from frame {found.contact_frame} on; "
                     f"the hand was found in {100 * found.followed:.0f} % of them\n{out.with_suffix('.jpg')}: the goal image",
-                    highlight=False,
-                    soft_wrap=True)
+                    highlight=False, soft_wrap=True)
 
 
 def synthesize(out: Annotated[Path, typer.Argument(help="folder; clips that are there already are not made again")],
                clips: Annotated[int, typer.Option(min=1)] = 100, seed: Annotated[int, typer.Option(min=0)] = 0,
-               engine: Engine = Where.local, workers: Workers = 1, address: Address = "") -> None:
+               engine: Where = Engine.local, workers: Workers = 1, address: Address = "") -> None:
     """Film synthetic human hands that grasp things, in the layout of HOI4D, with the truth beside them.
 
     The simulator's test objects are held out: none like them is ever shown.
     """
     os.environ.setdefault("MUJOCO_GL", "egl")
     from deft_bringup.held_out import held_out
-    from deft_human_video.labels.engine import Engine as EngineKind
     from deft_human_video.synthetic.series import Series, make
 
     console = Console()
     made, seconds = 0, 0.0
     with _explained(), _progress(console, "clips", clips) as advance:
-        for piece in make(Series(out.resolve(), clips, seed, held_out()), EngineKind(engine.value), workers, address):
+        for piece in make(Series(out.resolve(), clips, seed, held_out()), engine, workers, address):
             made, seconds = made + piece.made, seconds + piece.seconds
             advance(piece.clips)
     rate = f", {seconds / made:.2f} s of one process each" if made else ""
@@ -234,13 +221,11 @@ def _progress(console: Console, what: str, total: int) -> Iterator[Any]:
 def _explained() -> Iterator[None]:
     """Errors as a sentence and an exit status."""
     from deft_human_video.errors import ClipError
-    from deft_human_video.labels.engine import WorkerLost
 
-    try:
-        yield
-    except (ConfigError, ClipError) as error:
-        fail(str(error), EXIT_USAGE)
-    except DeftError as error:
-        fail(error.message, EXIT_FAILED)
-    except WorkerLost as error:
-        fail(str(error), EXIT_FAILED)
+    with explained():
+        try:
+            yield
+        except ClipError as error:
+            fail(str(error), EXIT_USAGE)
+        except WorkerLost as error:
+            fail(str(error), EXIT_FAILED)

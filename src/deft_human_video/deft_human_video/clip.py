@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics
 from deft_human_video.video import Frames, Rgb
@@ -108,6 +109,17 @@ def scaled(intrinsics: Intrinsics, width: int, height: int) -> Intrinsics:
     x, y = width / intrinsics.width, height / intrinsics.height
     return replace(intrinsics, width=width, height=height, fx=intrinsics.fx * x, fy=intrinsics.fy * y,
                    cx=(intrinsics.cx + 0.5) * x - 0.5, cy=(intrinsics.cy + 0.5) * y - 0.5)
+
+
+def turn_to(pixel: Array, intrinsics: Intrinsics) -> Rotation:
+    """The shortest turn from straight ahead to the ray of a pixel (2,), optical frame.
+
+    What is seen in a crop as if it lay straight ahead, as landmarkers with a weak-perspective camera see it, is turned by this.
+    """
+    ray = np.array([*intrinsics.normalized(np.asarray(pixel, float)), 1.0])
+    axis = np.cross([0.0, 0.0, 1.0], ray)
+    sine = float(np.linalg.norm(axis))
+    return Rotation.from_rotvec(axis / max(sine, 1e-12) * np.arctan2(sine, ray[2]))
 
 
 def guessed_intrinsics(rgb: Rgb) -> Intrinsics:

@@ -20,11 +20,11 @@ from deft_core.types import Array, Pose
 from deft_human_video.clip import Clip
 from deft_human_video.errors import Rejected
 from deft_human_video.labels import objects
-from deft_human_video.labels.extractor import Extractor, Grasp, sight
+from deft_human_video.labels.extractor import Extractor, Grasp, seen_in, sight
 from deft_human_video.labels.fitting import FittedHand, HandFitter
-from deft_human_video.labels.mirror import FLIP
 from deft_human_video.labels.registration import Registered, Registration
 from deft_human_video.labels.tracking import HandTracker
+from deft_human_video.mirror import FLIP
 from deft_retarget.skeleton import HandSkeleton
 
 STEP = "motion after the grasp"
@@ -85,7 +85,7 @@ def demonstrated(clip: Clip, extractor: Extractor, tracker: HandTracker, skeleto
     if grasp.mirrored:
         poses = [_unmirrored(pose) for pose in poses]
     times, positions, turns = _smooth((np.array(frames) - frames[0]) / clip.fps, poses, clip.fps,
-                                      GRASP_POINT * ([-1.0, 1, 1] if grasp.mirrored else [1.0, 1, 1]) * skeleton.length)
+                                      GRASP_POINT * (FLIP if grasp.mirrored else 1.0) * skeleton.length)
     return Demonstration(times, positions, turns, grasp.contact.frame, share, clip.frames.rgb(len(clip.frames) - 1))
 
 
@@ -114,13 +114,14 @@ def _followed(grasp: Grasp, cameras: dict[int, Registered], tracker: HandTracker
         for i in range(grasp.contact.frame + 1, len(frames)):
             progress(i - grasp.contact.frame, len(frames) - grasp.contact.frame)
             hands = clip.hands(frames.rgb(i))
-            expected = grasp.intrinsics.project(fitter.keypoints(before.unknowns))
+            expected = grasp.intrinsics.project(before.keypoints)
             near = [hand for hand in hands if _apart(hand.pixels, expected) < np.linalg.norm(np.ptp(expected, axis=0))]
             if not near:
                 continue
             hand = min(near, key=lambda hand: _apart(hand.pixels, expected))
+            seen = seen_in(grasp.clip, i, grasp.first, cameras[i], grasp.intrinsics)
             try:
-                shown = sight(grasp.clip, i, cameras[i], hand, grasp.thing, grasp.first, grasp.intrinsics)
+                shown = None if seen is None else sight(grasp.clip, i, seen, cameras[i], hand, grasp.thing, grasp.intrinsics)
             except Rejected:
                 continue
             found = fitter.fit(hand, shown, before)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deft_core.types import Array
-from deft_retarget.skeleton import FINGERS, HandSkeleton, rotation_matrices
+from deft_retarget.skeleton import FINGERS, HandSkeleton, joint_rotations
 
 LENGTH = (0.170, 0.200)   # m, wrist joint to middle fingertip: about the 5th percentile of women to the 95th of men
 BREADTH = (0.95, 1.06)    # of the hand against its length
@@ -40,13 +40,7 @@ class HandMesh:
         Args:
             mano_pose: (..., 45) rad, relative to the flat hand.
         """
-        turn = rotation_matrices(mano_pose.reshape(*mano_pose.shape[:-1], 5, 3, 3))
-        first = turn[..., 0, :, :]
-        second = first @ turn[..., 1, :, :]
-        chains = np.stack([first, second, second @ turn[..., 2, :, :]], -3)
-        lead = mano_pose.shape[:-1]
-        rotations = np.concatenate([np.broadcast_to(np.eye(3), (*lead, 1, 3, 3)), chains.reshape(*lead, 15, 3, 3)], -3)
-        return rotations, self.skeleton.keypoints(mano_pose)[..., :16, :]
+        return joint_rotations(mano_pose), self.skeleton.keypoints(mano_pose)[..., :16, :]
 
     def bone_transforms(self, mano_pose: Array) -> Array:
         """(..., 16, 3, 4): where each joint takes points of the flat hand, wrist frame, m."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import av.error
@@ -35,6 +36,20 @@ class Frames(Protocol):
         ...
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A video's container and its first video stream. Raises ClipError, also for what goes wrong while it is open."""
+    if not path.is_file():
+        raise ClipError(path, "the video is missing")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ClipError(path, "there is no video stream in it")
+            yield container, container.streams.video[0]
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise ClipError(path, f"it cannot be decoded: {error}") from None
+
+
 def decoded(path: Path, first: int, last: int | None, pixels: str) -> Iterator[NDArray]:
     """Frames first..last (inclusive, None = to the end) of a video, reduced to WIDTH.
 
@@ -44,23 +59,15 @@ def decoded(path: Path, first: int, last: int | None, pixels: str) -> Iterator[N
     Raises:
         ClipError: missing, empty, broken or of another format.
     """
-    if not path.is_file():
-        raise ClipError(path, "the video is missing")
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ClipError(path, "there is no video stream in it")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            if pixels == GREY16 and not (stream.codec_context.pix_fmt or "").startswith("gray16"):
-                raise ClipError(path, f"depth needs 16 bits a pixel, this is {stream.codec_context.pix_fmt}")
-            for i, frame in enumerate(container.decode(stream)):
-                if i >= first:
-                    yield _reduced(frame.to_ndarray(format=pixels))
-                if last is not None and i >= last:
-                    break
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise ClipError(path, f"it cannot be decoded: {error}") from None
+    with _opened(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        if pixels == GREY16 and not (stream.codec_context.pix_fmt or "").startswith("gray16"):
+            raise ClipError(path, f"depth needs 16 bits a pixel, this is {stream.codec_context.pix_fmt}")
+        for i, frame in enumerate(container.decode(stream)):
+            if i >= first:
+                yield _reduced(frame.to_ndarray(format=pixels))
+            if last is not None and i >= last:
+                break
 
 
 def _reduced(image: NDArray) -> NDArray:
@@ -70,18 +77,15 @@ def _reduced(image: NDArray) -> NDArray:
     return cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if image.ndim == 2 else cv2.INTER_AREA)
 
 
+def grey_of(rgb: Rgb) -> NDArray[np.uint8]:
+    """(h, w) of a picture (h, w, 3)."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
 def probe(path: Path) -> tuple[int, int, float]:
     """Width, height (pixels) and frames a second of a video. Raises ClipError."""
-    if not path.is_file():
-        raise ClipError(path, "the video is missing")
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ClipError(path, "there is no video stream in it")
-            stream = container.streams.video[0]
-            return stream.codec_context.width, stream.codec_context.height, float(stream.average_rate or 0)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise ClipError(path, f"it cannot be opened: {error}") from None
+    with _opened(path) as (_, stream):
+        return stream.codec_context.width, stream.codec_context.height, float(stream.average_rate or 0)
 
 
 class VideoFrames:

@@ -15,7 +15,7 @@ import scipy.sparse
 
 from deft_core.errors import ConfigError
 from deft_core.types import Array
-from deft_retarget.skeleton import FINGERS, HandSkeleton
+from deft_retarget.skeleton import FINGERS, HandSkeleton, shipped_skeleton
 
 VERTICES = 778
 # MANO has no joints at the fingertips: these vertices of its right hand are taken for them (as manopth does)
@@ -51,6 +51,11 @@ class _Unpickler(pickle.Unpickler):
                                       ("builtins", "object"), ("_codecs", "encode")}):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it wants to load {module}.{name}, which a MANO file has no need of")
+
+
+def skeleton_of(mano_file: Path | None) -> HandSkeleton:
+    """The hand of the user's MANO file, or the shipped one where there is none. Raises as mano_skeleton()."""
+    return mano_skeleton(mano_file.expanduser()) if mano_file else shipped_skeleton()
 
 
 def mano_skeleton(path: Path, shape: Array | None = None) -> HandSkeleton:

@@ -115,4 +115,12 @@ WRIST_CASES = {
 def wrist_of(case: str) -> Rotation:
     """MANO's right wrist in the base frame for one of WRIST_CASES."""
     fingers, palm = (np.array(v) for v in WRIST_CASES[case])
+    return wrist_facing(fingers, palm)
+
+
+def wrist_facing(fingers: Array, palm: Array) -> Rotation:
+    """MANO's right wrist from where the palm faces and, as far as that leaves it open, the fingers point; any one frame."""
+    palm = palm / np.linalg.norm(palm)
+    fingers = fingers - (fingers @ palm) * palm
+    fingers = fingers / np.linalg.norm(fingers)
     return Rotation.from_matrix(np.column_stack([-fingers, -palm, np.cross(fingers, palm)]))

@@ -141,10 +141,7 @@ class HandSkeleton:
 
     def _posed(self, pose: Any, wrist: Any, xp: ModuleType) -> Any:
         rest, tips = _like(self.joints, pose, xp), _like(self.tips, pose, xp)
-        turn = rotation_matrices(pose.reshape((*pose.shape[:-1], 5, 3, 3)), xp)
-        first = turn[..., 0, :, :]
-        second = first @ turn[..., 1, :, :]
-        third = second @ turn[..., 2, :, :]
+        first, second, third = _along_fingers(pose, xp)
         chain = rest[1:].reshape(5, 3, 3)
         a = chain[:, 0] + 0.0 * first[..., 0]                      # (..., 5, 3): the first joints do not move
         b = a + (first @ (chain[:, 1] - chain[:, 0])[..., None])[..., 0]
@@ -153,6 +150,21 @@ class HandSkeleton:
         joints = xp.stack([a, b, c], -2).reshape((*pose.shape[:-1], 15, 3))
         points = xp.concatenate([0.0 * joints[..., :1, :], joints, tip], -2)
         return points if wrist is None else points @ xp.swapaxes(rotation_matrices(wrist, xp), -1, -2)
+
+
+def joint_rotations(mano_pose: Array) -> Array:
+    """(..., 16, 3, 3): how each joint of a pose (..., 45), rad, is turned against the wrist."""
+    lead = mano_pose.shape[:-1]
+    fingers = np.stack(_along_fingers(mano_pose, np), -3).reshape(*lead, 15, 3, 3)
+    return np.concatenate([np.broadcast_to(np.eye(3), (*lead, 1, 3, 3)), fingers], -3)
+
+
+def _along_fingers(pose: Any, xp: ModuleType) -> tuple[Any, Any, Any]:
+    """(..., 5, 3, 3) each: how the first, second and third joints are turned against the wrist."""
+    turn = rotation_matrices(pose.reshape((*pose.shape[:-1], 5, 3, 3)), xp)
+    first = turn[..., 0, :, :]
+    second = first @ turn[..., 1, :, :]
+    return first, second, second @ turn[..., 2, :, :]
 
 
 def shipped_skeleton() -> HandSkeleton:

@@ -86,11 +86,6 @@ class HandMotion:
         return self._still == STILL_FRAMES
 
 
-def grey_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(h, w) of a picture (h, w, 3)."""
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
 def changed(grey: NDArray[np.uint8], first: NDArray[np.uint8], homography: Array) -> NDArray[np.bool_]:
     """(h, w): pixels that look otherwise than in the first frame: the hand without depth, and its shadow with it."""
     expected = cv2.warpPerspective(first, homography, grey.shape[::-1], borderMode=cv2.BORDER_REPLICATE)

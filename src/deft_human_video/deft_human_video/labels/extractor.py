@@ -10,20 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deft_core.projection import metres
-from deft_core.types import Array, Intrinsics, Pose
+from deft_core.types import Array, Intrinsics
 from deft_human_video.clip import Clip, Detections, HandBox, HandPose, ObjectBox, guessed_intrinsics
 from deft_human_video.errors import Rejected
 from deft_human_video.labels import contact_points, objects
-from deft_human_video.labels.contact_frame import HAND_SCORE, HandMotion, changed, detected_contact, grey_of
-from deft_human_video.labels.fitting import FittedHand, HandFitter, mirrored_hand
+from deft_human_video.labels.contact_frame import HAND_SCORE, HandMotion, changed, detected_contact
+from deft_human_video.labels.fitting import FittedHand, HandFitter
 from deft_human_video.labels.label import GraspLabel
-from deft_human_video.labels.mirror import OTHER, mirrored_clip, mirrored_hand_box, mirrored_object_box
-from deft_human_video.labels.registration import Registered, Registration, foreground
+from deft_human_video.labels.registration import Registered, Registration, cloud, foreground
 from deft_human_video.labels.settings import ContactSource, HandSource, LabelSettings, ObjectSource
 from deft_human_video.labels.surface import Sight, sight_of
-from deft_human_video.labels.tracking import HandTracker, TrackedHand
-from deft_human_video.video import Rgb
+from deft_human_video.labels.tracking import HandTracker, TrackedHand, mirrored_hand
+from deft_human_video.mirror import OTHER, mirrored_clip, mirrored_frame, mirrored_hand_box, mirrored_object_box
+from deft_human_video.video import Rgb, grey_of
 from deft_retarget.skeleton import OPENPOSE_21, HandSkeleton, Side
 
 STEP_CLIP, STEP_HAND, STEP_FIRST = "clip", "hand", "first frame"
@@ -33,6 +32,7 @@ TIPS = (4, 8, 12, 16, 20)  # OPENPOSE_21 rows of the fingertips
 ARM_SHARE = 0.62           # of the picture's width beyond which an arm that comes in there is the right one
 ARM_VOTE = 2.0             # frames' worth of the landmarker's word
 DOUBTED = 0.2              # weight of keypoints that the landmarker took for the other hand's
+Tracked = Mapping[int, list[TrackedHand]]  # by frame
 ROUND_HAND = 0.35          # of the hand's extent, how far round its keypoints it may reach
 
 
@@ -70,18 +70,31 @@ class Grasp:
     cost: float
 
 
-def sight(clip: Clip, frame: int, registered: Registered, hand: TrackedHand, thing: objects.Mask, first: int,
-          intrinsics: Intrinsics) -> Sight | None:
-    """What depth shows of a tracked hand; None without depth. Raises Rejected where it shows nothing."""
-    depth, before = clip.frames.depth(frame), clip.frames.depth(first)
-    if depth is None or before is None:
-        return None
-    seen = foreground(depth, before, registered, intrinsics)
+def sight(clip: Clip, frame: int, seen: NDArray[np.bool_], registered: Registered, hand: TrackedHand, thing: objects.Mask,
+          intrinsics: Intrinsics) -> Sight:
+    """What depth shows of a tracked hand.
+
+    Args:
+        seen: (h, w) what stands before the first frame's scene in this frame.
+
+    Raises:
+        Rejected: it shows nothing of the hand.
+    """
+    depth = clip.frames.depth(frame)
+    assert depth is not None
     there = cv2.warpPerspective(thing.astype(np.uint8), registered.homography, seen.shape[::-1]) > 0
     found = sight_of(seen & _round(hand, seen.shape, ROUND_HAND), seen | objects.grown(there, 2), depth, intrinsics)
     if len(found.points) < FEW_POINTS:
         raise Rejected(STEP_HAND, "depth shows no hand where one is tracked")
     return found
+
+
+def seen_in(clip: Clip, frame: int, first: int, registered: Registered, intrinsics: Intrinsics) -> NDArray[np.bool_] | None:
+    """(h, w): what stands before the first frame's scene in a frame; None without depth."""
+    depth, now = clip.frames.depth(first), clip.frames.depth(frame)
+    if depth is None or now is None or registered.camera is None:
+        return None
+    return foreground(now, depth, registered, intrinsics)
 
 
 class Extractor:
@@ -110,8 +123,8 @@ class Extractor:
             contacts.weights, contacts.means - corner, contacts.deviations,
             None if pose is None else pose.wrist, None if pose is None else pose.position,
             None if pose is None else pose.mano_pose, None if fitted is None else fitted.size,
-            None if fitted is None else fitted.error, self._sources(grasp), _drawn(clip.frames.rgb(contact.frame),
-                                                                                   grasp.pixels))
+            None if fitted is None else fitted.error, self._sources(grasp),
+            _drawn(clip.frames.rgb(contact.frame), grasp.pixels))
 
     def grasp(self, clip: Clip, object_needed: bool = True) -> Grasp:
         """The moment of contact, of a right hand. Raises as label().
@@ -135,19 +148,15 @@ class Extractor:
             raise Rejected(STEP_HAND, "no hand fits well to what depth shows")
         return found
 
-    def _of_side(self, clip: Clip, first: int, contact: Contact, tracked: Mapping[int, list[TrackedHand]],
-                 intrinsics: Intrinsics,
-                 side: Side, object_needed: bool) -> Grasp:
+    def _of_side(self, clip: Clip, first: int, contact: Contact, tracked: Tracked, intrinsics: Intrinsics, side: Side,
+                 object_needed: bool) -> Grasp:
         """The grasp if the hand is of this side."""
         if side == "left":
             clip, tracked = mirrored_clip(clip), {i: [mirrored_hand(h, intrinsics.width) for h in hands]
                                                   for i, hands in tracked.items()}
             intrinsics = clip.intrinsics or intrinsics
             contact = _mirrored_contact(contact, intrinsics)
-        depth, depth_now = clip.frames.depth(first), clip.frames.depth(contact.frame)
-        seen = None
-        if depth is not None and depth_now is not None:
-            seen = foreground(depth_now, depth, contact.registered, intrinsics)
+        seen = seen_in(clip, contact.frame, first, contact.registered, intrinsics)
         hand = self._chosen(tracked, contact, seen)
         try:
             thing = self._object(clip, first, contact, hand, seen, intrinsics)
@@ -155,7 +164,7 @@ class Extractor:
             if object_needed:
                 raise
             thing = np.zeros(clip.frames.rgb(first).shape[:2], bool)
-        fitted, pixels, pose = self._hand_pose(clip, first, contact, hand, thing, intrinsics)
+        fitted, pixels, pose = self._hand_pose(clip, contact, hand, seen, thing, intrinsics)
         return Grasp(clip, intrinsics, side == "left", first, contact, thing, fitted, pixels, pose,
                      fitted.cost if fitted is not None and seen is not None else 0.0)
 
@@ -203,8 +212,7 @@ class Extractor:
             raise Rejected("contact frame", "no hand comes to rest")
         return Contact(frame, history[-1], by.value, hand, thing)
 
-    def _hands(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, dict[int,
-                                                                                                           list[TrackedHand]]]:
+    def _hands(self, clip: Clip, contact: Contact, first: int, intrinsics: Intrinsics) -> tuple[Side, Tracked]:
         """Which hand it is that touches, and the tracked hands round the contact, by frame."""
         if contact.hand_box is not None and self._tracker is None:
             return contact.hand_box.side, {}
@@ -237,13 +245,12 @@ class Extractor:
         middle = border.mean() / outline.shape[1]
         return ARM_VOTE * float(np.clip((middle - 0.5) / (ARM_SHARE - 0.5), -1.0, 1.0))
 
-    def _chosen(self, tracked: Mapping[int, list[TrackedHand]], contact: Contact,
-                seen: NDArray[np.bool_] | None) -> TrackedHand | None:
+    @staticmethod
+    def _chosen(tracked: Tracked, contact: Contact, seen: NDArray[np.bool_] | None) -> TrackedHand | None:
         """The tracked hand that touches: of the frame nearest to the contact, the one that covers most of what is new."""
         for i in sorted(tracked, key=lambda i: abs(i - contact.frame)):
             if tracked[i]:
-                return max(tracked[i], key=lambda hand: (hand.side == "right") + (0.0 if seen is None else _covered(hand,
-                                                                                                                    seen)))
+                return max(tracked[i], key=lambda hand: (hand.side == "right") + _covered(hand, seen))
         return None
 
     def _object(self, clip: Clip, first: int, contact: Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
@@ -258,13 +265,11 @@ class Extractor:
             raise Rejected(objects.STEP, "there is neither depth nor a detected box")
         assert contact.registered.camera is not None
         near = seen if hand is None else seen & _round(hand, seen.shape, ROUND_HAND)
-        z = metres(clip.frames.depth(contact.frame))  # type: ignore[arg-type]  # depth of the first frame came with it
-        v, u = np.nonzero(near & np.isfinite(z))
-        if not len(v):
+        points = cloud(clip.frames.depth(contact.frame), near, intrinsics)  # type: ignore[arg-type]  # `seen` came of it
+        if not len(points):
             raise Rejected(STEP_HAND, "depth shows no hand where one is tracked")
-        cloud = intrinsics.deproject(np.stack([u, v], axis=1).astype(float), z[v, u].astype(float))
         things = objects.standing(clip.frames.rgb(first), depth, intrinsics)
-        return objects.taken(things, depth, cloud, contact.registered.camera, intrinsics)
+        return objects.taken(things, depth, points, contact.registered.camera, intrinsics)
 
     @staticmethod
     def _touching(clip: Clip, contact: Contact, hand: TrackedHand | None) -> Array:
@@ -278,8 +283,8 @@ class Extractor:
                 return pose.pixels
         raise Rejected(objects.STEP, "no hand is known that points to it")
 
-    def _hand_pose(self, clip: Clip, first: int, contact: Contact, hand: TrackedHand | None, thing: objects.Mask,
-                   intrinsics: Intrinsics) -> tuple[FittedHand | None, Array | None, HandPose | None]:
+    def _hand_pose(self, clip: Clip, contact: Contact, hand: TrackedHand | None, seen: NDArray[np.bool_] | None,
+                   thing: objects.Mask, intrinsics: Intrinsics) -> tuple[FittedHand | None, Array | None, HandPose | None]:
         """The fitted hand, its keypoints' pixels (21, 2), and the pose."""
         if self._settings.hand is HandSource.dataset:
             pose = next((p for p in clip.annotation.hands.get(contact.frame, ()) if p.side == "right"), None)
@@ -292,12 +297,11 @@ class Extractor:
             return None, pixels, pose
         if hand is None:
             raise Rejected(STEP_HAND, "no hand is tracked round the contact")
-        fitter = HandFitter(self._skeleton, intrinsics)
-        shown = sight(clip, contact.frame, contact.registered, hand, thing, first, intrinsics)
-        fitted = fitter.fit(hand, shown, trust=1.0 if hand.side == "right" else DOUBTED)
+        shown = None if seen is None else sight(clip, contact.frame, seen, contact.registered, hand, thing, intrinsics)
+        fitted = HandFitter(self._skeleton, intrinsics).fit(hand, shown, trust=1.0 if hand.side == "right" else DOUBTED)
         if fitted.error > self._settings.most_fit_error and hand.side == "right":
             raise Rejected(STEP_HAND, "the fitted hand is far from the tracked one")
-        pixels = intrinsics.project(fitter.keypoints(fitted.unknowns))
+        pixels = intrinsics.project(fitted.keypoints)
         return fitted, pixels, HandPose("right", fitted.mano_pose, fitted.wrist.rotation.as_rotvec(), fitted.wrist.position,
                                         pixels)
 
@@ -305,8 +309,7 @@ class Extractor:
         """Contact points in the first frame, and their mixture."""
         contact, to_first = grasp.contact, grasp.contact.registered.to_first
         if grasp.fitted is not None:
-            fitter = HandFitter(self._skeleton, grasp.intrinsics)
-            fingers = [to_first(grasp.intrinsics.project(part)) for part in fitter.finger_pads(grasp.fitted)]
+            fingers = [to_first(grasp.intrinsics.project(pad)) for pad in grasp.fitted.pads]
         elif grasp.pixels is not None:
             fingers = [to_first(_segment(grasp.pixels[tip - 1], grasp.pixels[tip])) for tip in TIPS]
         elif contact.hand_box is not None and contact.object_box is not None:
@@ -331,10 +334,8 @@ class Extractor:
 def _outline(clip: Clip, i: int, first: int, registered: Registered, grey: NDArray[np.uint8],
              intrinsics: Intrinsics) -> NDArray[np.bool_]:
     """(h, w): what is new in frame i against the first one, by depth where there is any."""
-    depth, now = clip.frames.depth(first), clip.frames.depth(i)
-    if depth is not None and now is not None and registered.camera is not None:
-        return foreground(now, depth, registered, intrinsics)
-    return changed(grey_of(clip.frames.rgb(i)), grey, registered.homography)
+    seen = seen_in(clip, i, first, registered, intrinsics)
+    return changed(grey_of(clip.frames.rgb(i)), grey, registered.homography) if seen is None else seen
 
 
 def _round(hand: TrackedHand, shape: tuple[int, ...], share: float) -> NDArray[np.bool_]:
@@ -344,7 +345,10 @@ def _round(hand: TrackedHand, shape: tuple[int, ...], share: float) -> NDArray[n
     return objects.grown(mask > 0, max(int(share * np.linalg.norm(np.ptp(hand.pixels, axis=0)) / 2), 1))
 
 
-def _covered(hand: TrackedHand, seen: NDArray[np.bool_]) -> float:
+def _covered(hand: TrackedHand, seen: NDArray[np.bool_] | None) -> float:
+    """The share of the keypoints that lie on what is new; 0 where that is not known."""
+    if seen is None:
+        return 0.0
     column, row = np.round(hand.pixels).astype(int).T
     inside = (column >= 0) & (row >= 0) & (column < seen.shape[1]) & (row < seen.shape[0])
     return float(seen[row[inside], column[inside]].sum() / 21)
@@ -372,13 +376,9 @@ def _segment(a: Array, b: Array) -> Array:
 
 
 def _mirrored_contact(contact: Contact, intrinsics: Intrinsics) -> Contact:
-    width = intrinsics.width
+    width, registered = intrinsics.width, contact.registered
     flip = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    registered = contact.registered
-    camera = registered.camera
-    if camera is not None:
-        turn = camera.rotation.as_rotvec() * [1.0, -1.0, -1.0]
-        camera = Pose(camera.position * [-1.0, 1.0, 1.0], type(camera.rotation).from_rotvec(turn))
+    camera = None if registered.camera is None else mirrored_frame(registered.camera)
     return replace(contact, registered=Registered(flip @ registered.homography @ flip, camera),
                    hand_box=None if contact.hand_box is None else mirrored_hand_box(contact.hand_box, width),
                    object_box=None if contact.object_box is None else mirrored_object_box(contact.object_box, width))

@@ -8,7 +8,7 @@ nothing is seen. The paper leaves this step to FrankMocap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics, Pose
+from deft_human_video.clip import turn_to
 from deft_human_video.hand_mesh import mean_hand, pads
 from deft_human_video.labels.surface import Match, Sight, Skin
 from deft_human_video.labels.tracking import TrackedHand
@@ -68,6 +69,9 @@ class FittedHand:
         size: times the skeleton's.
         error: root mean square distance of the keypoints from where they were tracked, as a share of the hand's extent.
         cost: of the fit, to compare fits to the same sight by.
+        keypoints: (21, 3) m, optical frame, in the order of OPENPOSE_21.
+        pads: of each finger, in the order of FINGERS, the skin (n, 3) that touches things: of its outer half, palm side; m,
+            optical frame.
         unknowns: what the search found, to begin the next frame's with.
     """
 
@@ -76,6 +80,8 @@ class FittedHand:
     size: float
     error: float
     cost: float
+    keypoints: Array
+    pads: list[Array]
     unknowns: Array
 
 
@@ -129,11 +135,6 @@ class HandFitter:
         out[..., 3] += unknowns[..., None, POSITION]
         return np.asarray(out)
 
-    def finger_pads(self, fitted: FittedHand) -> list[Array]:
-        """Of each finger, in the order of FINGERS, the skin (n, 3) that touches things: of its outer half, palm side; m."""
-        bones = self.bones(fitted.unknowns)
-        return [self.skin.at(bones, rows) for rows in self._pads]
-
     def _start(self, hand: TrackedHand, sight: Sight | None, roll: float) -> Array:
         """From the landmarker's palm: its rotation by aligning the palm's joints, its distance by depth or by its extent."""
         seen = _towards(hand, self.intrinsics)
@@ -151,10 +152,12 @@ class HandFitter:
 
     def _answer(self, found: OptimizeResult, hand: TrackedHand) -> FittedHand:
         unknowns = found.x
-        pixels = self.intrinsics.project(self.keypoints(unknowns))
+        keypoints, bones = self.keypoints(unknowns), self.bones(unknowns)
+        pixels = self.intrinsics.project(keypoints)
         miss = float(np.sqrt(np.nanmean(np.sum((pixels - hand.pixels) ** 2, axis=-1)))) / _extent(hand)
         wrist = Pose(unknowns[POSITION].copy(), Rotation.from_rotvec(unknowns[ROTATION]))
-        return FittedHand(self.poses(unknowns), wrist, float(np.exp(unknowns[SIZE])), miss, float(found.cost), unknowns)
+        return FittedHand(self.poses(unknowns), wrist, float(np.exp(unknowns[SIZE])), miss, float(found.cost), keypoints,
+                          [self.skin.at(bones, rows) for rows in self._pads], unknowns)
 
 
 def placed(points: Array, unknowns: Array) -> Array:
@@ -164,7 +167,7 @@ def placed(points: Array, unknowns: Array) -> Array:
 
 
 class _Problem:
-    """Residuals in standard deviations. The skin's matches are found anew with every Jacobian, and kept in between."""
+    """Residuals in standard deviations. With a sight, call rematch() first: the skin's matches stay until the next call."""
 
     def __init__(self, fitter: HandFitter, hand: TrackedHand, sight: Sight | None, log_size: float | None,
                  trust: float) -> None:
@@ -183,8 +186,6 @@ class _Problem:
 
     def residuals(self, unknowns: Array) -> Array:
         """(n,) of unknowns (N + 7,)."""
-        if self._sight is not None and self._match is None:
-            self._match = self._matched(unknowns)
         return self._values(unknowns[None])[0]
 
     def jacobian(self, unknowns: Array) -> Array:
@@ -195,11 +196,7 @@ class _Problem:
     def rematch(self, unknowns: Array) -> None:
         """Find the skin's matches anew."""
         if self._sight is not None:
-            self._match = self._matched(unknowns)
-
-    def _matched(self, unknowns: Array) -> Match:
-        assert self._sight is not None
-        return self._fitter.skin.matched(self._fitter.bones(unknowns), self._sight)
+            self._match = self._fitter.skin.matched(self._fitter.bones(unknowns), self._sight)
 
     def _values(self, unknowns: Array) -> Array:
         """(c, n) of unknowns (c, N + 7)."""
@@ -270,13 +267,4 @@ def _extent(hand: TrackedHand) -> float:
 
 def _towards(hand: TrackedHand, intrinsics: Intrinsics) -> Array:
     """The landmarker's shape (21, 3), m, in the axes of the optical frame: it is given as if the hand were straight ahead."""
-    x, y = intrinsics.normalized(hand.pixels.mean(axis=0))
-    ray = np.array([x, y, 1.0]) / np.sqrt(x * x + y * y + 1.0)
-    axis = np.cross([0.0, 0.0, 1.0], ray)
-    return np.asarray(hand.shape @ rotation_matrices(axis * np.arccos(ray[2]) / max(float(np.linalg.norm(axis)), 1e-9)).T)
-
-
-def mirrored_hand(hand: TrackedHand, width: int) -> TrackedHand:
-    """The hand as a mirror shows it, in pictures `width` pixels wide."""
-    return replace(hand, side="left" if hand.side == "right" else "right",
-                   pixels=np.stack([width - 1 - hand.pixels[:, 0], hand.pixels[:, 1]], axis=1), shape=hand.shape * [-1.0, 1, 1])
+    return np.asarray(turn_to(hand.pixels.mean(axis=0), intrinsics).apply(hand.shape))

@@ -22,8 +22,8 @@ from deft_human_video.labels.shards import ShardResult
 from deft_human_video.readers import READERS
 from deft_human_video.readers.reader import Problem, Reader
 from deft_human_video.readers.results import Results
-from deft_retarget.mano_file import mano_skeleton
-from deft_retarget.skeleton import HandSkeleton, shipped_skeleton
+from deft_retarget.mano_file import skeleton_of
+from deft_retarget.skeleton import HandSkeleton
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _opened(dataset: str, root: Path) -> Reader:
 
 @lru_cache(maxsize=1)
 def _skeleton(mano_file: Path | None) -> HandSkeleton:
-    return mano_skeleton(mano_file) if mano_file else shipped_skeleton()
+    return skeleton_of(mano_file)
 
 
 @lru_cache(maxsize=1)

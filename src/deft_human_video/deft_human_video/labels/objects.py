@@ -15,6 +15,7 @@ from deft_core.projection import CameraView, metres
 from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.clip import Box, ObjectBox
 from deft_human_video.errors import Rejected
+from deft_human_video.labels.registration import cloud
 from deft_human_video.video import Depth, Rgb
 from deft_perception.scene import TableScene
 from deft_perception.table import TableConfig
@@ -65,8 +66,8 @@ def standing(rgb: Rgb, depth: Depth, intrinsics: Intrinsics) -> list[Mask]:
     camera = table_pose(depth, intrinsics)
     view = CameraView(intrinsics, camera)
     middle = camera.apply(np.array([0.0, 0.0, float(np.nanmedian(metres(depth)))]))
-    region = BoxConfig(lower=(middle[0] - REGION, middle[1] - REGION, -0.1), upper=(middle[0] + REGION, middle[1] + REGION,
-                                                                                    1.0))
+    x, y = middle[:2]
+    region = BoxConfig(lower=(x - REGION, y - REGION, -0.1), upper=(x + REGION, y + REGION, 1.0))
     scene = TableScene(rgb, metres(depth), view, region, 0.0, TableConfig())
     segmenter = TabletopSegmenter(TabletopConfig())
     try:
@@ -85,15 +86,13 @@ def taken(things: list[Mask], first: Depth, hand: Array, camera: Pose, intrinsic
     Raises:
         Rejected: the hand is near none.
     """
-    z = metres(first)
     hand_at_first = camera.inverse().apply(hand)
     best, least = None, NEAR
     for thing in things:
-        v, u = np.nonzero(thing & np.isfinite(z))
-        if not len(v):
+        points = cloud(first, thing, intrinsics)
+        if not len(points):
             continue
-        cloud = intrinsics.deproject(np.stack([u, v], axis=1).astype(float), z[v, u].astype(float))
-        near = np.sort(cKDTree(cloud).query(hand_at_first)[0])[:CLOSEST]
+        near = np.sort(cKDTree(points).query(hand_at_first)[0])[:CLOSEST]
         if len(near) == CLOSEST and near[-1] < least:
             best, least = thing, float(near[-1])
     if best is None:

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from deft_core.projection import metres
 from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.errors import Rejected
-from deft_human_video.video import Depth, Rgb
+from deft_human_video.video import Depth, Rgb, grey_of
 
 CORNERS, QUALITY, APART = 400, 0.002, 7  # corners sought, their least quality beside the best, pixels between them
 WINDOW = (17, 17)
@@ -51,8 +51,8 @@ class Registered:
 class Registration:
     """Registers the frames of a clip one after the other."""
 
-    def __init__(self, rgb: Rgb, depth: Depth | None, intrinsics: Intrinsics | None) -> None:
-        self._last = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    def __init__(self, rgb: Rgb, depth: Depth | None, intrinsics: Intrinsics) -> None:
+        self._last = grey_of(rgb)
         found = cv2.goodFeaturesToTrack(self._last, CORNERS, QUALITY, APART)
         self._first = np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
         self._now, self._alive = self._first.copy(), np.ones(len(self._first), bool)
@@ -60,13 +60,13 @@ class Registration:
         self._points: NDArray | None = None
         self._turn: Array = np.zeros((3, 1))
         self._shift: Array = np.zeros((3, 1))
-        if depth is not None and intrinsics is not None and len(self._first):
+        if depth is not None and len(self._first):
             column, row = np.round(self._first).astype(int).T
             self._points = intrinsics.deproject(self._first.astype(float), metres(depth)[row, column].astype(float))
 
     def next(self, rgb: Rgb) -> Registered:
         """The next frame. Raises Rejected where too little of the first frame is still seen."""
-        grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        grey = grey_of(rgb)
         if self._alive.sum() < ENOUGH:
             raise Rejected(STEP, "too few corners to follow the camera by")
         corners = np.ascontiguousarray(self._now[self._alive]).reshape(-1, 1, 2)
@@ -87,7 +87,7 @@ class Registration:
         return Registered(np.asarray(homography, float), self._camera(agree))
 
     def _camera(self, alive: NDArray) -> Pose | None:
-        if self._points is None or self._intrinsics is None:
+        if self._points is None:
             return None
         use = alive[np.isfinite(self._points[alive]).all(axis=1)]
         if len(use) < ENOUGH:
@@ -99,6 +99,13 @@ class Registration:
             raise Rejected(STEP, "too few corners agree on how the camera moved")
         self._turn, self._shift = np.asarray(turn, float), np.asarray(shift, float)
         return Pose(self._shift.ravel(), Rotation.from_rotvec(self._turn.ravel()))
+
+
+def cloud(depth: Depth, mask: NDArray[np.bool_], intrinsics: Intrinsics) -> Array:
+    """(n, 3) m, optical frame: the points of a mask (h, w) that have depth, row by row."""
+    z = metres(depth)
+    v, u = np.nonzero(mask & np.isfinite(z))
+    return intrinsics.deproject(np.stack([u, v], axis=1).astype(float), z[v, u].astype(float))
 
 
 def foreground(depth: Depth, first: Depth, registered: Registered, intrinsics: Intrinsics) -> NDArray[np.bool_]:
@@ -113,14 +120,13 @@ def foreground(depth: Depth, first: Depth, registered: Registered, intrinsics: I
 
 def warped_depth(first: Depth, camera: Pose, intrinsics: Intrinsics) -> NDArray[np.float32]:
     """(h, w) m: the first frame's depth as this camera would see it; NaN where the first frame saw nothing."""
-    z = metres(first)
-    v, u = np.nonzero(np.isfinite(z))
-    points = camera.apply(intrinsics.deproject(np.stack([u, v], axis=1).astype(float), z[v, u].astype(float)))
+    height, width = first.shape
+    points = camera.apply(cloud(first, np.ones(first.shape, bool), intrinsics))
     pixels = np.round(intrinsics.project(points))
-    inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < z.shape[1]) & (pixels[:, 1] < z.shape[0])
+    inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
     column, row = pixels[inside].astype(int).T
     order = np.argsort(-points[inside, 2])  # the nearest last, so that it stays
-    out = np.zeros(z.shape, np.float32)
+    out = np.zeros(first.shape, np.float32)
     out[row[order], column[order]] = points[inside, 2][order]
     filled = cv2.morphologyEx(out, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     out = np.where(out == 0, filled, out)

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from deft_core.projection import metres
 from deft_core.types import Array, Intrinsics
 from deft_human_video.hand_mesh import HandMesh, skinned
+from deft_human_video.labels.registration import cloud
 from deft_human_video.video import Depth
 
 POINTS = 160   # of the depth image that are fitted
@@ -41,12 +42,10 @@ def sight_of(hand: NDArray[np.bool_], may_hide: NDArray[np.bool_], depth: Depth,
         hand: (h, w) pixels of the hand.
         may_hide: (h, w) other pixels behind which parts of the hand can be.
     """
-    z = metres(depth)
-    v, u = np.nonzero(hand & np.isfinite(z))
-    some = np.linspace(0, len(v) - 1, min(POINTS, len(v))).astype(int)
-    points = intrinsics.deproject(np.stack([u, v], axis=1)[some].astype(float), z[v, u][some].astype(float))
+    points = cloud(depth, hand, intrinsics)
+    points = points[np.linspace(0, len(points) - 1, min(POINTS, len(points))).astype(int)]
     outside = cv2.distanceTransform((~(hand | may_hide)).astype(np.uint8), cv2.DIST_L2, 3)
-    return Sight(points, np.nan_to_num(z), outside.astype(np.float32))
+    return Sight(points, np.nan_to_num(metres(depth)), outside.astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from deft_core.errors import ConfigError
 from deft_core.types import Array
+from deft_human_video.mirror import FLIP, OTHER, mirrored_pixels
 from deft_human_video.video import Rgb
 from deft_retarget.skeleton import Side
 
@@ -35,6 +36,11 @@ class TrackedHand:
     score: float
     pixels: Array
     shape: Array
+
+
+def mirrored_hand(hand: TrackedHand, width: int) -> TrackedHand:
+    """The hand as a mirror shows it, in pictures `width` pixels wide."""
+    return TrackedHand(OTHER[hand.side], hand.score, mirrored_pixels(hand.pixels, width), hand.shape * FLIP)
 
 
 class HandTracker:

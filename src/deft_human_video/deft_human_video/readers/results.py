@@ -33,8 +33,10 @@ from deft_human_video.clip import (
     HandPose,
     ObjectBox,
     guessed_intrinsics,
+    turn_to,
 )
 from deft_human_video.errors import ClipError
+from deft_human_video.mirror import FLIP
 from deft_human_video.readers.reader import json_of, numbers, unpickled
 from deft_retarget.skeleton import MIRROR, HandSkeleton, Side, mirrored
 
@@ -216,7 +218,7 @@ def _full_pixels(data: dict[str, Any], i: int, right: bool, intrinsics: Intrinsi
                                                                                        data.get("pred_cam_t"))
     if focal is None or shift is None or "pred_keypoints_3d" not in data:
         return None
-    points = np.asarray(data["pred_keypoints_3d"], float).reshape(-1, 21, 3)[i] * ([1.0, 1, 1] if right else [-1.0, 1, 1])
+    points = np.asarray(data["pred_keypoints_3d"], float).reshape(-1, 21, 3)[i] * (1.0 if right else FLIP)
     points = points + np.asarray(shift, float).reshape(-1, 3)[i]
     points[points[:, 2] <= 0] = np.nan
     centre = np.array([intrinsics.width / 2, intrinsics.height / 2])
@@ -233,13 +235,5 @@ def _wilor_mini(hand: dict[str, Any], intrinsics: Intrinsics, path: Path) -> Han
 
 
 def along_ray(wrist: Array, pixel: Array, intrinsics: Intrinsics) -> Array:
-    """A rotation (3,) vector, rad, seen in a crop as if it lay straight ahead, in the optical frame of the whole picture.
-
-    The crop's weak-perspective camera looks along the ray of the crop's middle `pixel` (2,).
-    """
-    ray = np.array([*intrinsics.normalized(np.asarray(pixel, float)), 1.0])
-    ray /= np.linalg.norm(ray)
-    axis = np.cross([0.0, 0.0, 1.0], ray)
-    sine = float(np.linalg.norm(axis))
-    turn = Rotation.from_rotvec(axis / sine * np.arcsin(min(sine, 1.0)) if sine > 1e-9 else np.zeros(3))
-    return np.asarray((turn * Rotation.from_rotvec(wrist)).as_rotvec())
+    """A rotation vector (3,), rad, seen in a crop about `pixel` (2,) as if straight ahead, in the picture's optical frame."""
+    return np.asarray((turn_to(pixel, intrinsics) * Rotation.from_rotvec(wrist)).as_rotvec())

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.hand_mesh import HandMesh, draw_hand
+from deft_human_video.mirror import FLIP, mirrored_box, mirrored_frame, mirrored_pixels
 from deft_human_video.synthetic.film import Film, Shot
 from deft_human_video.synthetic.grips import PURPOSES, Grip, NoGripError, take, touched
 from deft_human_video.synthetic.motion import Performance
@@ -176,27 +177,16 @@ def _truth(name: str, shots: list[Shot], contact: int, hand: HandMesh, grip: Gri
             keypoints.append(None)
             continue
         in_camera = shot.camera.inverse() @ shot.wrist
-        wrists.append(_mirrored_pose(in_camera, mirror))
         pixels = intrinsics.project(in_camera.apply(hand.skeleton.keypoints(shot.mano_pose)))[OPENPOSE_21]
-        keypoints.append(_flipped(pixels, mirror))
+        if mirror:
+            in_camera, pixels = mirrored_frame(in_camera), mirrored_pixels(pixels, WIDTH)
+        wrists.append((in_camera.rotation.as_rotvec(), in_camera.position))
+        keypoints.append(pixels)
     shot = shots[contact]
     assert shot.wrist is not None
     rows = [TIP[f] for f in TIP]
     tips = (shot.camera.inverse() @ shot.wrist).apply(hand.skeleton.keypoints(shot.mano_pose)[rows])
     if mirror:
-        box = np.array([WIDTH - box[2], box[1], WIDTH - box[0], box[3]])
-        tips = tips * [-1.0, 1.0, 1.0]
-    return Truth(name, "left" if mirror else "right", contact, _flipped(contacts, mirror), box, tuple(wrists), np.array(poses),
+        box, contacts, tips = np.array(mirrored_box(tuple(box), WIDTH)), mirrored_pixels(contacts, WIDTH), tips * FLIP
+    return Truth(name, "left" if mirror else "right", contact, contacts, box, tuple(wrists), np.array(poses),
                  tuple(keypoints), tips, hand.skeleton.length, shots[0].camera.inverse().rotation.as_rotvec())
-
-
-def _flipped(pixels: Array, mirror: bool) -> Array:
-    return np.stack([WIDTH - 1 - pixels[..., 0], pixels[..., 1]], axis=-1) if mirror else pixels
-
-
-def _mirrored_pose(pose: Pose, mirror: bool) -> tuple[Array, Array]:
-    """Rotation vector and position; in a mirror (x -> -x of the optical frame) those of the left hand that it shows."""
-    turn = pose.rotation.as_rotvec()
-    if not mirror:
-        return turn, pose.position
-    return turn * [1.0, -1.0, -1.0], pose.position * [-1.0, 1.0, 1.0]

@@ -17,7 +17,7 @@ from deft_core.types import Array, Pose
 from deft_human_video.hand_mesh import HandMesh
 from deft_human_video.synthetic.solids import Box, Shape, Solid, distance
 from deft_human_video.synthetic.things import Thing
-from deft_retarget.motions import poses_of
+from deft_retarget.motions import poses_of, wrist_facing
 from deft_retarget.skeleton import FINGERS, TIP
 
 CLEAR = 0.0005        # m, the open hand stays this far off everything
@@ -93,14 +93,6 @@ RIM = _Shape(_preshape((0.35, 0.20, 0.10), (0.70, -0.05, 0.0, 0.0)), _preshape((
              thumb=False)
 
 
-def _wrist(fingers: Array, palm: Array) -> Rotation:
-    """MANO's right wrist in the world from where the fingers point and the palm faces."""
-    palm = palm / np.linalg.norm(palm)
-    fingers = fingers - (fingers @ palm) * palm
-    fingers = fingers / np.linalg.norm(fingers)
-    return Rotation.from_matrix(np.column_stack([-fingers, -palm, np.cross(fingers, palm)]))
-
-
 def _tilted(rotation: Rotation, spread: float, rng: np.random.Generator) -> Rotation:
     return rotation * Rotation.from_rotvec(rng.normal(0.0, spread, 3).clip(-2 * spread, 2 * spread))
 
@@ -169,7 +161,7 @@ Meant = tuple[_Shape, Rotation, Array, Array, Array]  # shape, wrist, anchor (wo
 def _wrap_side(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generator) -> Meant:
     """Round a standing thing, as one holds a cup to drink or to pour."""
     palm = _turned(LEFT, rng.uniform(-0.9, 0.35)) + np.array([0, 0, rng.normal(0, 0.08)])
-    wrist = _tilted(_wrist(_turned(palm, -np.pi / 2), palm), 0.10, rng)
+    wrist = _tilted(wrist_facing(_turned(palm, -np.pi / 2), palm), 0.10, rng)
     half_hand = 0.27 * hand.skeleton.length  # from the middle of the palm to the little finger's edge
     height = max(thing.height * rng.uniform(0.48, 0.66), half_hand + rng.uniform(0.004, 0.02))
     anchor = place.apply(np.array([0.0, 0.0, height]))
@@ -179,7 +171,7 @@ def _wrap_side(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generat
 def _power_ball(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generator) -> Meant:
     """The whole hand round a small thing, from above and the right, to press it."""
     palm = DOWN + rng.uniform(0.2, 0.8) * LEFT
-    wrist = _tilted(_wrist(_turned(FORWARD, rng.uniform(-0.2, 0.8)), palm), 0.10, rng)
+    wrist = _tilted(wrist_facing(_turned(FORWARD, rng.uniform(-0.2, 0.8)), palm), 0.10, rng)
     anchor = place.apply(np.array([0.0, 0.0, thing.height * rng.uniform(0.5, 0.7)]))
     return WRAP, wrist, anchor, _palm(hand, rng.uniform(0.52, 0.60), thing.radius + 0.014), wrist.apply([0, -1.0, 0])
 
@@ -187,7 +179,7 @@ def _power_ball(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Genera
 def _claw_top(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generator) -> Meant:
     """From above, the fingers down its far side and the thumb down its near side."""
     fingers = _turned(FORWARD, rng.uniform(-0.25, 0.9))
-    wrist = _tilted(_wrist(fingers, DOWN + 0.25 * rng.uniform(-0.3, 1.0) * fingers), 0.10, rng)
+    wrist = _tilted(wrist_facing(fingers, DOWN + 0.25 * rng.uniform(-0.3, 1.0) * fingers), 0.10, rng)
     anchor = place.apply(np.array([0.0, 0.0, thing.height]))
     off = 0.012 + rng.uniform(0.0, 0.012)
     return CLAW, wrist, anchor, _palm(hand, rng.uniform(0.56, 0.64), off), DOWN
@@ -198,7 +190,7 @@ def _pinch_handle(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Gene
     assert thing.bar is not None
     fingers = -_turned(place.rotation.apply([1.0, 0.0, 0.0]), rng.uniform(-0.3, 0.3))
     palm = _turned(fingers, np.pi / 2) + rng.uniform(0.3, 0.8) * DOWN
-    wrist = _tilted(_wrist(fingers + np.array([0, 0, rng.uniform(-0.5, -0.1)]), palm), 0.10, rng)
+    wrist = _tilted(wrist_facing(fingers + np.array([0, 0, rng.uniform(-0.5, -0.1)]), palm), 0.10, rng)
     anchor = place.apply(thing.bar.at(rng.uniform(0.6, 0.85)))
     return PINCH, wrist, anchor, _between(hand, PINCH, 0.72), fingers
 
@@ -209,7 +201,7 @@ def _drawer_bar(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Genera
     inwards = _turned(place.rotation.apply([0.0, 1.0, 0.0]), rng.uniform(-0.2, 0.2))
     rise = rng.uniform(-0.25, 0.45)  # rad above level that the knuckles' row points
     fingers = np.cos(rise) * inwards - np.sin(rise) * DOWN
-    wrist = _tilted(_wrist(fingers, DOWN + 1e-3 * inwards), 0.06, rng)
+    wrist = _tilted(wrist_facing(fingers, DOWN + 1e-3 * inwards), 0.06, rng)
     anchor = place.apply(thing.bar.at(rng.uniform(0.38, 0.62)))
     return THROUGH, wrist, anchor, _palm(hand, rng.uniform(0.60, 0.65), 0.012 + thing.bar.radius, 0.01), DOWN
 
@@ -221,7 +213,7 @@ def _power_bar(low: float, high: float) -> Callable[[Thing, Pose, HandMesh, np.r
         along = place.rotation.apply(thing.bar.along)
         palm = DOWN + rng.uniform(0.1, 0.9) * LEFT + rng.uniform(-0.1, 0.4) * FORWARD
         palm = palm - (palm @ along) * along
-        wrist = _tilted(_wrist(np.cross(palm, -along), palm), 0.10, rng)
+        wrist = _tilted(wrist_facing(np.cross(palm, -along), palm), 0.10, rng)
         anchor = place.apply(thing.bar.at(rng.uniform(low, high)))
         return FIST, wrist, anchor, _palm(hand, rng.uniform(0.50, 0.57), 0.013 + thing.bar.radius), wrist.apply([0, -1.0, 0])
     return meant
@@ -235,7 +227,7 @@ def _pinch_bar(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generat
     dive = rng.uniform(0.5, 0.95)
     fingers = np.cos(dive) * level / np.linalg.norm(level) + np.sin(dive) * DOWN
     palm = np.cos(dive) * DOWN - np.sin(dive) * level / np.linalg.norm(level)
-    wrist = _tilted(_wrist(fingers, palm), 0.10, rng)
+    wrist = _tilted(wrist_facing(fingers, palm), 0.10, rng)
     anchor = place.apply(thing.bar.at(rng.uniform(0.40, 0.58)))
     return PINCH, wrist, anchor, _between(hand, PINCH, 0.72), DOWN
 
@@ -246,7 +238,7 @@ def _pinch_rim(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generat
     out = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
     dive = rng.uniform(0.55, 1.0)
     fingers, palm = -np.cos(dive) * out + np.sin(dive) * DOWN, np.cos(dive) * DOWN + np.sin(dive) * out
-    wrist = _tilted(_wrist(fingers, palm), 0.10, rng)
+    wrist = _tilted(wrist_facing(fingers, palm), 0.10, rng)
     anchor = place.position + (thing.radius + 0.002) * out + np.array([0.0, 0.0, thing.height - 0.006])
     return RIM, wrist, anchor, _between(hand, RIM, 0.5, thumb=0.8), DOWN
 

@@ -1,12 +1,16 @@
-"""A clip as a mirror shows it, so that a left hand in it is a right one: pictures, camera and annotation."""
+"""What a mirror makes of pictures, cameras, poses and whole clips, so that a left hand in them is a right one.
+
+The mirror turns round x of the optical frame: u becomes width - 1 - u, points flip, rotation vectors keep x and turn y and z.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from deft_core.types import Array, Intrinsics
+from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.clip import Annotation, Box, Clip, Detections, HandBox, HandPose, ObjectBox
 from deft_human_video.video import MirroredFrames
 from deft_retarget.skeleton import MIRROR, Side, mirrored
@@ -26,6 +30,16 @@ def mirrored_clip(clip: Clip) -> Clip:
         {i: tuple(mirrored_pose(hand, width) for hand in hands) for i, hands in clip.annotation.hands.items()})
     return replace(clip, frames=MirroredFrames(clip.frames), annotation=annotation,
                    intrinsics=None if clip.intrinsics is None else mirrored_intrinsics(clip.intrinsics))
+
+
+def mirrored_pixels(pixels: Array, width: int) -> Array:
+    """Pixels (..., 2) of a picture this wide."""
+    return np.stack([width - 1 - pixels[..., 0], pixels[..., 1]], axis=-1)
+
+
+def mirrored_frame(pose: Pose) -> Pose:
+    """A hand's or a camera's frame in an optical frame; both are mirrored, so that it stays a rotation."""
+    return Pose(pose.position * FLIP, Rotation.from_rotvec(pose.rotation.as_rotvec() * MIRROR))
 
 
 def mirrored_intrinsics(intrinsics: Intrinsics) -> Intrinsics:
@@ -48,8 +62,6 @@ def mirrored_object_box(found: ObjectBox, width: int) -> ObjectBox:
 
 def mirrored_pose(hand: HandPose, width: int) -> HandPose:
     """Of MANO's other hand."""
-    pixels: Array | None = None
-    if hand.pixels is not None:
-        pixels = np.stack([width - 1 - hand.pixels[:, 0], hand.pixels[:, 1]], axis=1)
+    pixels = None if hand.pixels is None else mirrored_pixels(hand.pixels, width)
     return HandPose(OTHER[hand.side], mirrored(hand.mano_pose), hand.wrist * MIRROR,
                     None if hand.position is None else hand.position * FLIP, pixels)
