@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, explained, fail
 from deft_core.config import default_config_dir, load, parse
 from deft_human_video.labels.engine import Engine, WorkerLost
+from deft_human_video.synthetic.split import Split
 
 
 class Dataset(str, Enum):
@@ -31,6 +32,7 @@ class Dataset(str, Enum):
 SHOWN = 10  # damaged clips that are listed on the screen; all are in damaged.json
 Where = Annotated[Engine, typer.Option("--engine", help="local: processes of this machine; ray: a Ray cluster")]
 Workers = Annotated[int, typer.Option(min=1, help="processes at a time; 0.8 GB of memory each")]
+Show = Annotated[Split, typer.Option(help="train: leave out the things and backgrounds kept for tests; test: only those")]
 Address = Annotated[str, typer.Option(help="with --engine ray: of a running cluster, e.g. ray://head:10001; empty: one is "
                                       "started on this machine")]
 
@@ -179,7 +181,7 @@ def extract_demo(video: Annotated[Path, typer.Argument(help="one demonstration: 
 
 def synthesize(out: Annotated[Path, typer.Argument(help="folder; clips that are there already are not made again")],
                clips: Annotated[int, typer.Option(min=1)] = 100, seed: Annotated[int, typer.Option(min=0)] = 0,
-               engine: Where = Engine.local, workers: Workers = 1, address: Address = "") -> None:
+               split: Show = Split.all, engine: Where = Engine.local, workers: Workers = 1, address: Address = "") -> None:
     """Film synthetic human hands that grasp things, in the layout of HOI4D, with the truth beside them.
 
     The simulator's test objects are held out: none like them is ever shown.
@@ -191,11 +193,42 @@ def synthesize(out: Annotated[Path, typer.Argument(help="folder; clips that are 
     console = Console()
     made, seconds = 0, 0.0
     with _explained(), _progress(console, "clips", clips) as advance:
-        for piece in make(Series(out.resolve(), clips, seed, held_out()), engine, workers, address):
+        for piece in make(Series(out.resolve(), clips, seed, held_out(), split), engine, workers, address):
             made, seconds = made + piece.made, seconds + piece.seconds
             advance(piece.clips)
     rate = f", {seconds / made:.2f} s of one process each" if made else ""
     console.print(f"{clips} clips in {out / 'hoi4d'}, {made} of them new{rate}", highlight=False, soft_wrap=True)
+
+
+def synthesize_labels(out: Annotated[Path, typer.Argument(help="folder for the shards; an interrupted run in it goes on")],
+                      pictures: Annotated[int, typer.Option(min=1)] = 1000, seed: Annotated[int, typer.Option(min=0)] = 0,
+                      split: Show = Split.all, engine: Where = Engine.local, workers: Workers = 1, address: Address = "",
+                      sheet: Annotated[bool, typer.Option("--sheet/--no-sheet", help="draw contact_sheet.png of some labels"
+                                                          )] = True) -> None:
+    """Make exact grasp labels of synthetic scenes without filming them: one picture each, and a label for each purpose.
+
+    Ten times as fast as `deft synthesize` and `deft extract`, and free of their errors. Test objects are held out as there.
+    """
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    from deft_bringup.held_out import held_out
+    from deft_human_video.labels.contact_sheet import draw_sheet
+    from deft_human_video.synthetic import stills
+
+    console = Console()
+    series = stills.StillSeries(out.resolve(), pictures, seed, held_out(), split)
+    with _explained():
+        numbers, results = stills.begin(series)
+        with _progress(console, "shards", len(numbers) + len(results)) as advance:
+            advance(len(results))
+            for result in stills.make(series, numbers, engine, workers, address):
+                results.append(result)
+                advance(1)
+    seconds = sum(result.seconds for result in results) / pictures
+    console.print(f"{sum(len(r.labelled) for r in results)} labels of {pictures} pictures in {out}, {seconds:.2f} s of one "
+                  "process a picture", highlight=False, soft_wrap=True)
+    if sheet:
+        draw_sheet(out, out / "contact_sheet.png")
+        console.print(f"{out / 'contact_sheet.png'}: look at it", highlight=False, soft_wrap=True)
 
 
 def _settings(path: Path | None, **flags: str | None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics, Pose
 
@@ -74,6 +75,17 @@ class CameraView:
             np.multiply(directions[axis], depth, out=out[axis])
             out[axis] += np.float32(self.camera.position[axis])
         return out
+
+
+def turn_to(pixel: Array, intrinsics: Intrinsics) -> Rotation:
+    """The shortest turn from straight ahead to the ray of a pixel (2,), optical frame.
+
+    What is seen in a crop as if it lay straight ahead, as landmarkers with a weak-perspective camera see it, is turned by this.
+    """
+    ray = np.array([*intrinsics.normalized(np.asarray(pixel, float)), 1.0])
+    axis = np.cross([0.0, 0.0, 1.0], ray)
+    sine = float(np.linalg.norm(axis))
+    return Rotation.from_rotvec(axis / max(sine, 1e-12) * np.arctan2(sine, ray[2]))
 
 
 def snap_to_mask(uv: Array, mask: NDArray[np.bool_]) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics
 from deft_human_video.video import Frames, Rgb
@@ -90,6 +89,7 @@ class Clip:
         text: what the person does, as the annotators put it.
         fps: frames a second.
         intrinsics: of the frames as they are read, or None where nobody measured them.
+        thing: what tells the object from the data set's others; empty where it does not say.
     """
 
     key: str
@@ -99,6 +99,7 @@ class Clip:
     fps: float
     intrinsics: Intrinsics | None = None
     annotation: Annotation = field(default_factory=Annotation)
+    thing: str = ""
 
     def with_annotation(self, annotation: Annotation) -> Clip:
         return replace(self, annotation=annotation)
@@ -109,17 +110,6 @@ def scaled(intrinsics: Intrinsics, width: int, height: int) -> Intrinsics:
     x, y = width / intrinsics.width, height / intrinsics.height
     return replace(intrinsics, width=width, height=height, fx=intrinsics.fx * x, fy=intrinsics.fy * y,
                    cx=(intrinsics.cx + 0.5) * x - 0.5, cy=(intrinsics.cy + 0.5) * y - 0.5)
-
-
-def turn_to(pixel: Array, intrinsics: Intrinsics) -> Rotation:
-    """The shortest turn from straight ahead to the ray of a pixel (2,), optical frame.
-
-    What is seen in a crop as if it lay straight ahead, as landmarkers with a weak-perspective camera see it, is turned by this.
-    """
-    ray = np.array([*intrinsics.normalized(np.asarray(pixel, float)), 1.0])
-    axis = np.cross([0.0, 0.0, 1.0], ray)
-    sine = float(np.linalg.norm(axis))
-    return Rotation.from_rotvec(axis / max(sine, 1e-12) * np.arctan2(sine, ray[2]))
 
 
 def guessed_intrinsics(rgb: Rgb) -> Intrinsics:

@@ -49,10 +49,10 @@ class Contacts:
 
 
 def on_object(fingers: list[Array], on: NDArray[np.bool_]) -> Array:
-    """Points (n, 2) of each finger that lie on the object, SAMPLES in all, as many of each finger.
+    """Points (n, 2 or more) of each finger that lie on the object, SAMPLES in all, as many of each finger.
 
     Args:
-        fingers: (n, 2) pixels of the first frame, one array a finger.
+        fingers: (n, 2) pixels of the first frame, one array a finger; more columns are kept with them.
         on: (h, w) the object, with SLACK.
 
     Raises:
@@ -61,7 +61,7 @@ def on_object(fingers: list[Array], on: NDArray[np.bool_]) -> Array:
     height, width = on.shape
     kept = []
     for pixels in fingers:
-        column, row = np.round(pixels).astype(int).T
+        column, row = np.round(pixels[:, :2]).astype(int).T
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         inside[inside] = on[row[inside], column[inside]]
         if inside.sum() >= FEW:
@@ -95,13 +95,36 @@ def skin_in_overlap(rgb: Rgb, hand: Box, thing: Box) -> Array:
 
 
 def farthest(points: Array, count: int) -> Array:
-    """At most `count` of the points (n, 2), each as far as can be from those before it, from the middle on."""
-    chosen = [int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
-    distance = np.linalg.norm(points - points[chosen[0]], axis=1)
+    """At most `count` of the points (n, 2 or more), each as far in the picture from those before it as can be."""
+    pixels = points[:, :2]
+    chosen = [int(np.argmin(np.linalg.norm(pixels - pixels.mean(axis=0), axis=1)))]
+    distance = np.linalg.norm(pixels - pixels[chosen[0]], axis=1)
     while len(chosen) < min(count, len(points)):
         chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+        distance = np.minimum(distance, np.linalg.norm(pixels - pixels[chosen[-1]], axis=1))
     return points[chosen]
+
+
+def behind_surface(points: Array, depth: NDArray[np.uint16], thing: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """How far behind what is seen of the object the hand touches it: fingers on its far side are hidden by it.
+
+    Args:
+        points: (n, 3) pixels of the first frame and m along the camera's axis, of the touching skin.
+        depth: (h, w) mm of the first frame, 0 = none.
+        thing: (h, w) the object.
+
+    Returns:
+        m, the mean depth of the surface at the points' pixels and the points' mean distance behind it; None: there is no depth.
+    """
+    surface, behind = [], []
+    for u, v, z in points:
+        left, top = max(round(u) - SLACK, 0), max(round(v) - SLACK, 0)
+        window = slice(top, round(v) + SLACK + 1), slice(left, round(u) + SLACK + 1)
+        near = depth[window][thing[window] & (depth[window] > 0)]
+        if len(near):
+            surface.append(float(np.median(near)) / 1000)
+            behind.append(z - surface[-1])
+    return (float(np.mean(surface)), float(np.mean(behind))) if behind and np.isfinite(behind).all() else None
 
 
 def mixture(points: Array, components: int) -> Contacts:

@@ -16,13 +16,13 @@ from deft_human_video.errors import Rejected
 from deft_human_video.labels import contact_points, objects
 from deft_human_video.labels.contact_frame import HAND_SCORE, HandMotion, changed, detected_contact
 from deft_human_video.labels.fitting import FittedHand, HandFitter
-from deft_human_video.labels.label import GraspLabel
+from deft_human_video.labels.label import GraspLabel, hand_drawn, lens_of
 from deft_human_video.labels.registration import Registered, Registration, cloud, foreground
 from deft_human_video.labels.settings import ContactSource, HandSource, LabelSettings, ObjectSource
 from deft_human_video.labels.surface import Sight, sight_of
 from deft_human_video.labels.tracking import HandTracker, TrackedHand, mirrored_hand
 from deft_human_video.mirror import OTHER, mirrored_clip, mirrored_frame, mirrored_hand_box, mirrored_object_box
-from deft_human_video.video import Rgb, grey_of
+from deft_human_video.video import grey_of
 from deft_retarget.skeleton import OPENPOSE_21, HandSkeleton, Side
 
 STEP_CLIP, STEP_HAND, STEP_FIRST = "clip", "hand", "first frame"
@@ -112,19 +112,19 @@ class Extractor:
             ClipError: a file of the clip is damaged.
         """
         grasp = self.grasp(clip)
-        contacts, fitted, pose = self._contacts(grasp), grasp.fitted, grasp.pose
+        (contacts, (surface, behind)), fitted, pose = self._contacts(grasp), grasp.fitted, grasp.pose
         clip, first, contact = grasp.clip, grasp.first, grasp.contact
         frame = clip.frames.rgb(first)
         box = objects.crop_box(objects.box_of(grasp.thing), frame.shape[:2])
         corner = np.array(box[:2], float)
         return GraspLabel(
-            clip.key, clip.dataset, clip.text, grasp.mirrored, first, contact.frame, box,
-            np.ascontiguousarray(frame[box[1]:box[3], box[0]:box[2]]), contacts.centre - corner, contacts.points - corner,
-            contacts.weights, contacts.means - corner, contacts.deviations,
-            None if pose is None else pose.wrist, None if pose is None else pose.position,
+            clip.key, clip.dataset, clip.text, clip.thing, grasp.mirrored, first, contact.frame, box,
+            np.ascontiguousarray(frame[box[1]:box[3], box[0]:box[2]]), lens_of(grasp.intrinsics),
+            contacts.centre - corner, contacts.points - corner, contacts.weights, contacts.means - corner, contacts.deviations,
+            surface, behind, None, None if pose is None else pose.wrist, None if pose is None else pose.position,
             None if pose is None else pose.mano_pose, None if fitted is None else fitted.size,
             None if fitted is None else fitted.error, self._sources(grasp),
-            _drawn(clip.frames.rgb(contact.frame), grasp.pixels))
+            hand_drawn(clip.frames.rgb(contact.frame), grasp.pixels))
 
     def grasp(self, clip: Clip, object_needed: bool = True) -> Grasp:
         """The moment of contact, of a right hand. Raises as label().
@@ -305,21 +305,30 @@ class Extractor:
         return fitted, pixels, HandPose("right", fitted.mano_pose, fitted.wrist.rotation.as_rotvec(), fitted.wrist.position,
                                         pixels)
 
-    def _contacts(self, grasp: Grasp) -> contact_points.Contacts:
-        """Contact points in the first frame, and their mixture."""
+    def _contacts(self, grasp: Grasp) -> tuple[contact_points.Contacts, tuple[float | None, float | None]]:
+        """Contact points in the first frame, their mixture, and where depth shows the surface there and the hand behind it."""
         contact, to_first = grasp.contact, grasp.contact.registered.to_first
         if grasp.fitted is not None:
-            fingers = [to_first(grasp.intrinsics.project(pad)) for pad in grasp.fitted.pads]
+            fingers = [self._in_first(pad, grasp) for pad in grasp.fitted.pads]
         elif grasp.pixels is not None:
             fingers = [to_first(_segment(grasp.pixels[tip - 1], grasp.pixels[tip])) for tip in TIPS]
         elif contact.hand_box is not None and contact.object_box is not None:
             there = contact_points.skin_in_overlap(grasp.clip.frames.rgb(contact.frame), contact.hand_box.box,
                                                    contact.object_box.box)
-            return contact_points.mixture(to_first(there), self._settings.components)
+            return contact_points.mixture(to_first(there), self._settings.components), (None, None)
         else:
             raise Rejected(contact_points.STEP, "neither the hand's keypoints nor boxes are known")
         points = contact_points.on_object(fingers, objects.grown(grasp.thing, contact_points.SLACK))
-        return contact_points.mixture(points, self._settings.components)
+        depth = grasp.clip.frames.depth(grasp.first)
+        known = depth is not None and points.shape[1] == 3
+        behind = contact_points.behind_surface(points, depth, grasp.thing) if known else None  # type: ignore[arg-type]
+        return contact_points.mixture(points[:, :2], self._settings.components), behind or (None, None)
+
+    @staticmethod
+    def _in_first(pad: Array, grasp: Grasp) -> Array:
+        """Skin (n, 3), m, of the contact frame as pixels of the first frame and, with depth, m along its camera's axis."""
+        pixels, camera = grasp.contact.registered.to_first(grasp.intrinsics.project(pad)), grasp.contact.registered.camera
+        return pixels if camera is None else np.column_stack([pixels, camera.inverse().apply(pad)[:, 2]])
 
     def _sources(self, grasp: Grasp) -> dict[str, str]:
         """What the steps went by."""
@@ -382,13 +391,3 @@ def _mirrored_contact(contact: Contact, intrinsics: Intrinsics) -> Contact:
     return replace(contact, registered=Registered(flip @ registered.homography @ flip, camera),
                    hand_box=None if contact.hand_box is None else mirrored_hand_box(contact.hand_box, width),
                    object_box=None if contact.object_box is None else mirrored_object_box(contact.object_box, width))
-
-
-def _drawn(rgb: Rgb, pixels: Array | None) -> NDArray[np.uint8]:
-    """The frame with the hand's bones drawn in."""
-    image = rgb.copy()
-    if pixels is not None:
-        for finger in range(5):
-            line = np.round(pixels[[0, *range(1 + 4 * finger, 5 + 4 * finger)]]).astype(np.int32)
-            cv2.polylines(image, [line], False, (255, 255, 255), 2, cv2.LINE_AA)
-    return image

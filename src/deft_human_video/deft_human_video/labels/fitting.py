@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.spatial.transform import Rotation
 
+from deft_core.projection import turn_to
 from deft_core.types import Array, Intrinsics, Pose
-from deft_human_video.clip import turn_to
 from deft_human_video.hand_mesh import mean_hand, pads
 from deft_human_video.labels.surface import Match, Sight, Skin
 from deft_human_video.labels.tracking import TrackedHand

@@ -80,7 +80,8 @@ class EpicReader:
         frames = ImageFrames([self._folder(row) / f"frame_{i:010d}.jpg" for i in range(begin, stop + 1)])
         height, width = frames.rgb(0).shape[:2]
         return Clip(key, self.name, row["narration"].strip(), frames, fps,
-                    annotation=Annotation(detections=self._found(row, begin, stop, width, height)))
+                    annotation=Annotation(detections=self._found(row, begin, stop, width, height)),
+                    thing=f"{row['participant_id']}/{row.get('noun', '')}")
 
     def _folder(self, row: dict[str, str]) -> Path:
         person = self._root / row["participant_id"]

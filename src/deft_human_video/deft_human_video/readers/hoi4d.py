@@ -73,7 +73,8 @@ class Hoi4dReader:
         shown = frames.rgb(0).shape
         events = self._events(key, len(frames))
         return Clip(key, self.name, self._text(key, events), frames, FPS, scaled(intrinsics, shown[1], shown[0]),
-                    Annotation(contact_frame=_contact(events), hands=self._hands(key, shown[1] / width, len(frames))))
+                    Annotation(contact_frame=_contact(events), hands=self._hands(key, shown[1] / width, len(frames))),
+                    thing="/".join(key.split("/")[2:4]))
 
     def _part(self, key: str, archive: str, name: str) -> Path:
         """A sequence's file in the folder of its archive, or beside the others."""

@@ -22,6 +22,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from deft_core.errors import DeftError
+from deft_core.projection import turn_to
 from deft_core.types import Array, Intrinsics
 from deft_human_video.clip import (
     NO_CONTACT,
@@ -33,7 +34,6 @@ from deft_human_video.clip import (
     HandPose,
     ObjectBox,
     guessed_intrinsics,
-    turn_to,
 )
 from deft_human_video.errors import ClipError
 from deft_human_video.mirror import FLIP

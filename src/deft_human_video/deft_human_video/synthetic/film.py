@@ -13,10 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.hand_mesh import HandMesh
+from deft_human_video.synthetic.split import Split, cells
 from deft_human_video.synthetic.things import Thing
 
 TEXTURE = 256             # pixels
 NOISE_TILE = 64           # pixels by which the sensor's noise is moved about from frame to frame
+SHADE = 0.25               # share by which the colours of surfaces in neighbouring cells of a split differ
 FOREARM = 0.24            # m
 AWAY = np.array([0.0, 0.0, -3.0])  # m, where what is not to be seen is put
 DEPTH_NOISE = 0.0012      # m at 1 m, growing with the square of distance, as a stereo camera's does
@@ -37,12 +39,15 @@ class Shot:
     thing: Pose
 
 
-def surface(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(TEXTURE, TEXTURE, 3) uint8: grain, tiles, weave or spots of a table or wall. It repeats."""
-    base = np.clip(rng.uniform(0.15, 0.8) + rng.uniform(0.0, 0.12) * np.array([1.0, 0.15, -0.7]) + rng.normal(0, 0.03, 3),
-                   0.1, 0.9)
-    other = rng.uniform(-0.14, 0.14) + rng.uniform(-0.03, 0.03, 3)
-    kind = int(rng.integers(4))
+def surface(rng: np.random.Generator, split: Split = Split.all) -> NDArray[np.uint8]:
+    """(TEXTURE, TEXTURE, 3) uint8: grain, tiles, weave or spots of a table or wall, of the split. It repeats."""
+    while True:
+        base = np.clip(rng.uniform(0.15, 0.8) + rng.uniform(0.0, 0.12) * np.array([1.0, 0.15, -0.7]) + rng.normal(0, 0.03, 3),
+                       0.1, 0.9)
+        other = rng.uniform(-0.14, 0.14) + rng.uniform(-0.03, 0.03, 3)
+        kind = int(rng.integers(4))
+        if split.has("surface", [kind, *cells(base, SHADE)]):
+            break
     stretch = {0: (1.5, 24.0), 1: (3.0, 3.0), 2: (6.0, 6.0), 3: (1.0, 1.0)}[kind]
     grain = gaussian_filter(rng.standard_normal((TEXTURE, TEXTURE)), stretch, mode="wrap")
     pattern = grain / grain.std()
@@ -80,7 +85,8 @@ def _material(spec: mujoco.MjSpec, name: str, pixels: NDArray[np.uint8], repeat:
 class Film:
     """Renders shots of one scene. Use from one thread, and close it (OpenGL)."""
 
-    def __init__(self, thing: Thing, hand: HandMesh, intrinsics: Intrinsics, rng: np.random.Generator) -> None:
+    def __init__(self, thing: Thing, hand: HandMesh, intrinsics: Intrinsics, rng: np.random.Generator,
+                 split: Split = Split.all) -> None:
         self._intrinsics = intrinsics
         spec = mujoco.MjSpec()
         spec.visual.global_.offwidth, spec.visual.global_.offheight = intrinsics.width, intrinsics.height
@@ -89,7 +95,7 @@ class Film:
         self._noise = np.random.default_rng(rng.integers(2**63))
         self._grain = np.round(2.0 * self._noise.standard_normal(
             (intrinsics.height + NOISE_TILE, intrinsics.width + NOISE_TILE, 3), np.float32)).astype(np.int16)
-        self._add_room(spec, rng)
+        self._add_room(spec, rng, split)
         self._add_thing(spec, thing)
         self._add_clutter(spec, rng)
         self._add_hand(spec, hand, rng)
@@ -156,15 +162,15 @@ class Film:
         slot = self._slots[name]
         self._data.mocap_pos[slot], self._data.mocap_quat[slot] = pose.position, pose.rotation.as_quat(scalar_first=True)
 
-    def _add_room(self, spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
+    def _add_room(self, spec: mujoco.MjSpec, rng: np.random.Generator, split: Split) -> None:
         world = spec.worldbody
         half = [rng.uniform(0.6, 0.9), rng.uniform(0.45, 0.7), 0.02]
         world.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, pos=[0, 0.15, -0.02], contype=0, conaffinity=0,
-                       material=_material(spec, "table", surface(rng), rng.uniform(1.0, 3.0)))
+                       material=_material(spec, "table", surface(rng, split), rng.uniform(1.0, 3.0)))
         world.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], pos=[0, 0, -0.75], contype=0, conaffinity=0,
-                       material=_material(spec, "floor", surface(rng), 8.0, 0.0))
+                       material=_material(spec, "floor", surface(rng, split), 8.0, 0.0))
         world.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[3, 0.02, 2], pos=[0, rng.uniform(0.9, 1.6), 0], contype=0,
-                       conaffinity=0, material=_material(spec, "wall", surface(rng), 4.0, 0.0))
+                       conaffinity=0, material=_material(spec, "wall", surface(rng, split), 4.0, 0.0))
         spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [rng.uniform(0.25, 0.45)] * 3, [rng.uniform(0.1,
                                                                                                                    0.3)] * 3
         spec.visual.headlight.specular = [0.05] * 3

@@ -16,6 +16,7 @@ from deft_human_video.synthetic.film import Film, Shot
 from deft_human_video.synthetic.grips import PURPOSES, Grip, NoGripError, take, touched
 from deft_human_video.synthetic.motion import Performance
 from deft_human_video.synthetic.solids import distance
+from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.things import HeldOut, Thing, draw_thing
 from deft_retarget.motions import poses_of
 from deft_retarget.skeleton import OPENPOSE_21, TIP, Side, mirrored
@@ -79,7 +80,7 @@ def camera_intrinsics(camera: int) -> Intrinsics:
     return Intrinsics(WIDTH, HEIGHT, focal, focal, (WIDTH - 1) / 2, (HEIGHT - 1) / 2)
 
 
-def film_clip(number: int, seed: int, held_out: Sequence[HeldOut] = ()) -> Filmed:
+def film_clip(number: int, seed: int, held_out: Sequence[HeldOut] = (), split: Split = Split.all) -> Filmed:
     """Clip `number` of a series. Raises RuntimeError if nothing could be grasped in TRIES tries, which is a defect."""
     rng = np.random.default_rng([seed, number])
     name = list(PURPOSES)[number % len(PURPOSES)]
@@ -88,7 +89,7 @@ def film_clip(number: int, seed: int, held_out: Sequence[HeldOut] = ()) -> Filme
     camera = int(rng.integers(CAMERAS))
     intrinsics = camera_intrinsics(camera)
     for _ in range(TRIES):
-        thing = draw_thing(purpose.thing, held_out, rng)
+        thing = draw_thing(purpose.thing, held_out, rng, split)
         turn = Rotation.from_euler("z", rng.uniform(*(purpose.heading or thing.heading)))
         place = Pose(np.array([rng.uniform(-0.10, 0.10), rng.uniform(-0.05, 0.08), 0.0]), turn)
         hand = draw_hand(rng)
@@ -99,16 +100,16 @@ def film_clip(number: int, seed: int, held_out: Sequence[HeldOut] = ()) -> Filme
         course = Performance(purpose, grip, hand, place, rng)
         if _in_view(thing, place, course.shot(0.0).camera, intrinsics) and not _bumps(course, hand, thing):
             mirror = bool(rng.random() < LEFT_HANDS)
-            return _filmed(number, name, text, camera, intrinsics, thing, place, hand, grip, course, mirror, rng)
+            return _filmed(number, name, text, camera, intrinsics, thing, place, hand, grip, course, mirror, rng, split)
     raise RuntimeError(f"clip {number} of seed {seed}: no {name} in {TRIES} tries")
 
 
 def _filmed(number: int, name: str, text: str, camera: int, intrinsics: Intrinsics, thing: Thing, place: Pose, hand: HandMesh,
-            grip: Grip, course: Performance, mirror: bool, rng: np.random.Generator) -> Filmed:
+            grip: Grip, course: Performance, mirror: bool, rng: np.random.Generator, split: Split) -> Filmed:
     times = course.times
     shots = [course.shot(i / FPS) for i in range(int(times.end * FPS))]
     contact = _contact_frame(shots, hand, thing, int((times.arrive - 0.2) * FPS))
-    film = Film(thing, hand, intrinsics, rng)
+    film = Film(thing, hand, intrinsics, rng, split)
     try:
         film.place(shots[0], place)
         first = film.segments()

@@ -213,17 +213,23 @@ def _power_bar(low: float, high: float) -> Callable[[Thing, Pose, HandMesh, np.r
         along = place.rotation.apply(thing.bar.along)
         palm = DOWN + rng.uniform(0.1, 0.9) * LEFT + rng.uniform(-0.1, 0.4) * FORWARD
         palm = palm - (palm @ along) * along
-        wrist = _tilted(wrist_facing(np.cross(palm, -along), palm), 0.10, rng)
+        fingers = _reaching(np.cross(palm, -along), place.apply(thing.bar.at(low)))
+        wrist = _tilted(wrist_facing(fingers, palm), 0.10, rng)
         anchor = place.apply(thing.bar.at(rng.uniform(low, high)))
         return FIST, wrist, anchor, _palm(hand, rng.uniform(0.50, 0.57), 0.013 + thing.bar.radius), wrist.apply([0, -1.0, 0])
     return meant
+
+
+def _reaching(across: Array, at: Array) -> Array:
+    """The way across a handle at `at` (3,) m that fingers point when the forearm comes from the shoulder."""
+    return -across if across @ forearm(at) > 0 else across
 
 
 def _pinch_bar(thing: Thing, place: Pose, hand: HandMesh, rng: np.random.Generator) -> Meant:
     """Thumb and fingertips at the middle of a handle."""
     assert thing.bar is not None
     along = place.rotation.apply(thing.bar.along)
-    level = np.cross([0.0, 0.0, 1.0], along)
+    level = _reaching(np.cross([0.0, 0.0, 1.0], along), place.apply(thing.bar.at(0.5)))
     dive = rng.uniform(0.5, 0.95)
     fingers = np.cos(dive) * level / np.linalg.norm(level) + np.sin(dive) * DOWN
     palm = np.cos(dive) * DOWN - np.sin(dive) * level / np.linalg.norm(level)

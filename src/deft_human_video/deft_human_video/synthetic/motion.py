@@ -121,12 +121,16 @@ def _head(at: Array, end: float, rng: np.random.Generator):  # type: ignore[no-u
     """The optical frame over time, world: a head that looks at the thing and sways a little."""
     eye = np.array([rng.uniform(-0.10, 0.10), rng.uniform(-0.42, -0.28), rng.uniform(0.36, 0.52)])
     target = at + np.array([0.0, 0.0, 0.03]) + rng.normal(0.0, 0.025, 3)
-    ahead = target - eye
-    ahead /= np.linalg.norm(ahead)
-    right = np.cross(ahead, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    look = Rotation.from_matrix(np.column_stack([right, np.cross(ahead, right), ahead]))
-    look = look * Rotation.from_euler("z", rng.normal(0.0, 0.06))
+    look = looking_at(eye, target, rng.normal(0.0, 0.06)).rotation
     knots = np.arange(0.0, end + 2 * SWAY_SECONDS, SWAY_SECONDS)
     sway = CubicSpline(knots, rng.normal(0.0, 1.0, (len(knots), 6)) * np.repeat([HEAD_SWAY, HEAD_TURN], 3))
     return lambda t: Pose(eye + sway(t)[:3], look * Rotation.from_rotvec(sway(t)[3:]))
+
+
+def looking_at(eye: Array, target: Array, roll: float) -> Pose:
+    """The optical frame, world, of a camera at `eye` (3,) m that looks at `target` (3,) m, level but for `roll` rad."""
+    ahead = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(ahead, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    look = Rotation.from_matrix(np.column_stack([right, np.cross(ahead, right), ahead]))
+    return Pose(eye, look * Rotation.from_euler("z", roll))

@@ -11,6 +11,7 @@ from pathlib import Path
 from deft_human_video import __version__
 from deft_human_video.labels.engine import Engine, run
 from deft_human_video.labels.shards import open_folder
+from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.things import HeldOut
 
 PIECE = 10  # clips
@@ -25,6 +26,7 @@ class Series:
     clips: int
     seed: int
     held_out: tuple[HeldOut, ...] = ()
+    split: Split = Split.all
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def begin(series: Series) -> list[int]:
     """Writes what all clips share; returns the pieces. Raises ConfigError: the folder holds another series."""
     from deft_human_video.synthetic.hoi4d_files import write_shared
 
-    open_folder(series.out, {"version": __version__, "seed": series.seed, "held_out": [
+    open_folder(series.out, {"version": __version__, "seed": series.seed, "split": series.split.value, "held_out": [
         [thing.family, thing.dimensions] for thing in series.held_out]}, "series.json", FORMAT)
     write_shared(series.out)
     return list(range((series.clips + PIECE - 1) // PIECE))
@@ -65,6 +67,6 @@ class _Work:
         numbers = range(number * PIECE, min((number + 1) * PIECE, self.series.clips))
         for k in numbers:
             if not finished(k, self.series.out):
-                write_clip(film_clip(k, self.series.seed, self.series.held_out), self.series.out)
+                write_clip(film_clip(k, self.series.seed, self.series.held_out, self.series.split), self.series.out)
                 made += 1
         return Piece(len(numbers), made, time.perf_counter() - began)

@@ -14,8 +14,10 @@ import numpy as np
 
 from deft_core.types import Array
 from deft_human_video.synthetic.solids import Box, Capsule, Ellipsoid, Point, Solid, Turned
+from deft_human_video.synthetic.split import Split, cells
 
 ALIKE = 0.04  # two things whose dimensions all differ by less than this share are the same one
+CELL = 0.10   # share by which the dimensions of things in neighbouring cells of a split differ
 TRIES = 1000
 Rgb = tuple[float, float, float]
 
@@ -221,10 +223,11 @@ DRAW: dict[str, Callable[[np.random.Generator], Thing]] = {
 }
 
 
-def draw_thing(name: str, held_out: Sequence[HeldOut], rng: np.random.Generator) -> Thing:
-    """A new thing of DRAW that is none of those held out."""
+def draw_thing(name: str, held_out: Sequence[HeldOut], rng: np.random.Generator, split: Split = Split.all) -> Thing:
+    """A new thing of DRAW that belongs to the split and is none of those held out."""
     for _ in range(TRIES):
         thing = DRAW[name](rng)
-        if not any(other.is_like(thing) for other in held_out):
+        wanted = split.has(thing.family, cells(thing.dimensions.values(), CELL))
+        if wanted and not any(other.is_like(thing) for other in held_out):
             return thing
     raise ValueError(f"every {name} drawn is like one that is held out: hold out fewer, or give more of their dimensions")
