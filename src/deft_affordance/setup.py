@@ -6,11 +6,12 @@ setup(
     name=NAME,
     version='0.1.0',
     packages=find_packages(),
+    package_data={NAME: ['weights/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
     ],
-    zip_safe=True,
+    zip_safe=False,
     maintainer='DEFT maintainers',
     maintainer_email='maintainers@deft-robotics.org',
     description='Where and how to grasp: affordance priors behind one predictor interface.',

@@ -9,13 +9,14 @@ from deft_affordance import codes
 from deft_affordance.heuristic import WRISTS, HeuristicPredictor, half_closed_hand
 from deft_affordance.predictor import ObjectView
 from deft_core.errors import DeftError
-from deft_core.types import Pose
+from deft_core.types import Intrinsics, Pose
 
 
 def view(roi=(100, 50, 40, 60)):
     mask = np.zeros((240, 320), bool)
     mask[roi[1]:roi[1] + roi[3], roi[0]:roi[0] + roi[2]] = True
-    return ObjectView(np.zeros((60, 40, 3), np.uint8), roi, mask, Pose.identity(), "pick up the cup")
+    lens = Intrinsics(320, 240, 250.0, 250.0, 159.5, 119.5)
+    return ObjectView(np.zeros((60, 40, 3), np.uint8), roi, mask, lens, Pose.identity(), "pick up the cup")
 
 
 def test_contact_at_the_box_centre_and_half_closed_hand():
@@ -40,7 +41,7 @@ def test_random_wrist_follows_the_generator():
 
 
 def test_refusals():
-    for bad_view, wrist in ((view((0, 0, 0, 0)), "side"), (view(), "sidewise")):
+    for roi, wrist in (((0, 0, 0, 0), "side"), ((100, 50, 40, 60), "sidewise")):
         with pytest.raises(DeftError) as caught:
-            HeuristicPredictor().predict(bad_view, wrist, np.random.default_rng(0))
+            HeuristicPredictor().predict(view(roi), wrist, np.random.default_rng(0))
         assert caught.value.code == codes.BAD_OBSERVATION

@@ -59,8 +59,6 @@ class HeuristicPredictor:
                 RANDOM_TILT about each axis.
         """
         u, v, width, height = view.roi
-        if width <= 0 or height <= 0 or not view.mask.any():
-            raise DeftError(codes.BAD_OBSERVATION, "the observation has no object region; call observe first")
         if wrist == "random":
             rotation = WRISTS["tilted"] * Rotation.from_rotvec(rng.uniform(-RANDOM_TILT, RANDOM_TILT, 3))
         elif wrist in WRISTS:

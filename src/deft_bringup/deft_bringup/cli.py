@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import hand_cli, human_video_cli
+from deft_bringup import affordance_cli, hand_cli, human_video_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 
 app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
@@ -26,6 +26,8 @@ app.add_typer(hand_cli.app, name="hand")
 app.command()(human_video_cli.extract)
 app.command("extract-demo")(human_video_cli.extract_demo)
 app.command()(human_video_cli.synthesize)
+app.command()(human_video_cli.synthesize_labels)
+app.command()(affordance_cli.train_affordance)
 
 
 class Objects(str, Enum):
@@ -100,6 +102,13 @@ def evaluate(task: Task, sim: Sim = False,
         _run(goal, as_json)
 
 
+class Prior(str, Enum):
+    """Where a grasp comes from before it is changed; deft_affordance.priors has them, too."""
+
+    learned = "learned"
+    heuristic = "heuristic"
+
+
 class Grasp(str, Enum):
     """What `deft sim` executes."""
 
@@ -109,8 +118,9 @@ class Grasp(str, Enum):
 
 @app.command("sim")
 def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a competent grasp from the simulator's truth; "
-                                                              "prior: what perception and the heuristic prior make of the "
-                                                              "picture")] = Grasp.oracle,
+                                                              "prior: what perception and the prior make of the picture"
+                                                              )] = Grasp.oracle,
+             prior: Annotated[Prior, typer.Option(help="which prior")] = Prior.learned,
              view: Annotated[bool, typer.Option("--view", help="show it in MuJoCo's viewer (needs a display)")] = False,
              gif: Annotated[Path | None, typer.Option(help="write it as an animated GIF")] = None,
              episode: Annotated[int, typer.Option(min=0, help="which draw of object and pose")] = 0, seed: Seed = 0,
@@ -127,7 +137,7 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
     if gif and gif.suffix.lower() != ".gif":
         fail(f"--gif needs a name that ends in .gif, not {gif.name}", EXIT_USAGE)
     try:
-        rig = load_rig(task, hand, seed=seed)
+        rig = load_rig(task, hand, seed=seed, prior=prior.value)
         if view:
             outcome = rehearsal.view(rig, objects.value, episode, grasp.value, seed)
         elif gif:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from deft_affordance.heuristic import HeuristicPredictor
-from deft_affordance.predictor import ObjectView
+from deft_affordance.predictor import AffordancePredictor, ObjectView, contact_in_space
+from deft_affordance.priors import make_predictor
 from deft_core.config import default_config_dir, find, load, parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
-from deft_core.projection import contact_point, metres
+from deft_core.projection import metres
 from deft_core.types import GraspParameters
 from deft_motion.executor import Execution, GraspExecutor
 from deft_motion.gate import RobotState, SafetyGate
@@ -68,8 +69,8 @@ class SimPort:
 class SimRobot:
     """World, perception, prior, retargeting and motion."""
 
-    def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int) -> None:
-        self.robot, self.hand, self.task = robot, hand, task
+    def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int, prior: str = "learned") -> None:
+        self.robot, self.hand, self.task, self._prior = robot, hand, task, prior
         self.world = SimWorld(robot, hand, task, seed)
         model = ArmHandModel(robot, hand)
         self.gate = SafetyGate(robot, hand, ArmHandModel(robot, hand))
@@ -78,6 +79,11 @@ class SimRobot:
         self.executor = GraspExecutor(robot, hand, model, OmplPlanner(model), self.planner, self.port)
         self.retargeter = Retargeter(hand)
         self.observer = Observer(robot, TabletopSegmenter(TabletopConfig()), NounMatcher(default_config_dir() / "perception"))
+
+    @cached_property
+    def predictor(self) -> AffordancePredictor:
+        """The prior, loaded when it is first asked for."""
+        return make_predictor(self._prior)
 
     def look(self) -> tuple[Observation, GraspParameters]:
         """Render, segment, predict, retarget: the observation and the prior xi."""
@@ -88,9 +94,9 @@ class SimRobot:
         look = parse(LookConfig, self.task.look, f"task '{self.task.name}', look")
         seen = self.observer.observe(frame, look.prompt(), look)
         u, v, width, height = seen.roi
-        view = ObjectView(rgb[v:v + height, u:u + width], seen.roi, seen.mask, pose, self.task.text)
-        prior = HeuristicPredictor().predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
-        contact = contact_point(prior.pixels[0], seen.mask, frame.depth, frame.intrinsics, pose)
+        view = ObjectView(rgb[v:v + height, u:u + width], seen.roi, seen.mask, frame.intrinsics, pose, self.task.text)
+        prior = self.predictor.predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
+        contact = contact_in_space(prior, view, frame.depth).mean
         xi = GraspParameters(contact, grasp_rotation(prior.wrist_in_base).as_rotvec(), self.hand.joint_names,
                              self.retargeter.retarget(prior.mano_pose).joints, self.hand.name)
         return seen, xi
@@ -114,9 +120,9 @@ class SimRobot:
         return done, self.world.judge({name: (start, end) for name, start, end in done.phases})
 
 
-def load_rig(task: str, hand: str = "allegro_right", robot: str = "xarm7_sim", seed: int = 0,
-             config_dir: Path | None = None) -> SimRobot:
+def load_rig(task: str, hand: str = "allegro_right", robot: str = "xarm7_sim", seed: int = 0, config_dir: Path | None = None,
+             prior: str = "learned") -> SimRobot:
     """A rig from names. Raises ConfigError."""
     folder = config_dir or default_config_dir()
     return SimRobot(load(RobotConfig, find(folder, "robots", robot)), load(HandConfig, find(folder, "hands", hand)),
-                    load_task(folder, task), seed)
+                    load_task(folder, task), seed, prior)
