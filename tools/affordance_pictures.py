@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from matplotlib import pyplot as plt
 
-from deft_affordance.learned import ARM_HEIGHT, LearnedPredictor
+from deft_affordance.learned import SHOULDER, LearnedPredictor
 from deft_affordance.overlay import overlay
 from deft_affordance.predictor import Contact, ObjectView
 from deft_bringup.held_out import held_out
 from deft_core.types import Pose
 from deft_human_video.labels import objects
-from deft_human_video.synthetic.grips import SHOULDER
+from deft_human_video.synthetic import grips
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.stills import Still, still
 
@@ -38,7 +38,7 @@ def view_of(scene: Still, text: str) -> ObjectView:
     """A scene as the robot's perception would hand it on."""
     v, u = np.nonzero(scene.mask)
     left, top, right, bottom = objects.crop_box((u.min(), v.min(), u.max() + 1, v.max() + 1), scene.mask.shape)
-    base = SHOULDER - [0.0, 0.0, ARM_HEIGHT]  # where a robot would stand in the person's place
+    base = grips.SHOULDER - SHOULDER  # where a robot would stand in the person's place
     return ObjectView(scene.rgb[top:bottom, left:right], (left, top, right - left, bottom - top), scene.mask,
                       scene.scene.intrinsics, Pose(scene.scene.camera.position - base, scene.scene.camera.rotation), text)
 

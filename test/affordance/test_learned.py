@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from deft_affordance import codes
-from deft_affordance.learned import ARM_HEIGHT, LearnedPredictor, drawn, to_arm
+from deft_affordance.learned import SHOULDER, LearnedPredictor, drawn, to_arm
 from deft_affordance.network.weights import SHIPPED, load
 from deft_affordance.overlay import SIDE, overlay
 from deft_affordance.predictor import ObjectView, Prediction, contact_in_space
@@ -19,7 +19,7 @@ from deft_bringup.held_out import held_out
 from deft_core.errors import ConfigError, DeftError
 from deft_core.types import Intrinsics, Pose
 from deft_human_video.labels import objects
-from deft_human_video.synthetic.grips import SHOULDER
+from deft_human_video.synthetic import grips
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.stills import Still, label_of, still
 
@@ -43,7 +43,7 @@ def view_of(scene: Still, text: str, **changes: object) -> ObjectView:
     v, u = np.nonzero(scene.mask)
     left, top, right, bottom = objects.crop_box((u.min(), v.min(), u.max() + 1, v.max() + 1), scene.mask.shape)
     # the robot's base stands where its arm comes from as a person's does
-    base = SHOULDER - [0.0, 0.0, ARM_HEIGHT]
+    base = grips.SHOULDER - SHOULDER
     camera = Pose(scene.scene.camera.position - base, scene.scene.camera.rotation)
     values = {"crop": scene.rgb[top:bottom, left:right], "roi": (left, top, right - left, bottom - top), "mask": scene.mask,
               "intrinsics": scene.scene.intrinsics, "camera": camera, "text": text}
@@ -61,8 +61,8 @@ def test_unseen_things_are_grasped_as_people_would(predictor, stills):
     """A low bar that dead or swapped weights do not pass; the figures are in docs/affordance.md."""
     angles, off = [], []
     for scene in stills:
-        for purpose, grips in scene.scene.grips.items():
-            label = label_of(scene, purpose, grips[0], "", "")
+        for purpose, taken in scene.scene.grips.items():
+            label = label_of(scene, purpose, taken[0], "", "")
             view = view_of(scene, TEXTS.get(purpose, purpose.replace("_", " ")))
             found = predictor.predict(view, "", np.random.default_rng(0))
             wrist = scene.scene.camera.rotation * Rotation.from_rotvec(label.wrist)
@@ -83,10 +83,11 @@ def test_a_prediction_is_whole(predictor, stills):
 
 
 def test_the_wrist_turns_with_the_camera(predictor, stills):
-    """In the base frame the answer is the same whichever way the base looks."""
+    """Walked round the shoulder with the thing before it, the camera sees and the network answers the same."""
     view = view_of(stills[0], "pour out the cup")
     turn = Rotation.from_euler("z", 1.0)
-    moved = view_of(stills[0], "pour out the cup", camera=Pose(turn.apply(view.camera.position), turn * view.camera.rotation))
+    eye = SHOULDER + turn.apply(view.camera.position - SHOULDER)
+    moved = view_of(stills[0], "pour out the cup", camera=Pose(eye, turn * view.camera.rotation))
     here, there = (predictor.predict(v, "", np.random.default_rng(0)).wrist_in_base for v in (view, moved))
     assert np.allclose((turn * here).as_matrix(), there.as_matrix(), atol=1e-9)
 
@@ -112,7 +113,7 @@ def test_refusals(predictor, stills):
         make_predictor("lerned")
 
 
-def test_the_arm_comes_from_above_the_robots_base():
+def test_the_arm_comes_from_a_shoulder_at_the_robots_base():
     eye = np.array([0.05, 0.40, 0.55])
     camera = Pose.from_xyz_rpy(tuple(eye), (-2.2584, 0.0, -2.3097))
     lens, thing = Intrinsics(640, 480, 465.0, 465.0, 319.5, 239.5), np.array([0.50, -0.05, 0.0])
@@ -120,7 +121,7 @@ def test_the_arm_comes_from_above_the_robots_base():
     mask = np.zeros((480, 640), bool)
     mask[v - 5:v + 5, u - 5:u + 5] = True
     view = ObjectView(np.zeros((10, 10, 3), np.uint8), (u - 5, v - 5, 10, 10), mask, lens, camera, "x")
-    wanted = np.array([0.0, 0.0, 0.3]) - thing
+    wanted = SHOULDER - thing
     assert np.allclose(camera.rotation.apply(to_arm(view)), wanted / np.linalg.norm(wanted), atol=0.02)
 
 

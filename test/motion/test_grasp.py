@@ -15,7 +15,7 @@ from deft_motion.executor import Cancelled
 
 @pytest.fixture
 def rig(robot, hand, task) -> SimRobot:
-    return SimRobot(robot, hand, task, seed=0)
+    return SimRobot(robot, hand, task, seed=0, prior="heuristic")  # motion is tested here, not the prior
 
 
 def side_grasp(rig, xi):

@@ -16,7 +16,8 @@ from deft_affordance.predictor import ObjectView, Prediction
 from deft_core.errors import DeftError
 from deft_core.types import Array
 
-ARM_HEIGHT = 0.3            # m above base_link, where a robot arm has its shoulder
+# m, base frame: the right shoulder of a person who stood where the robot does
+SHOULDER = np.array([0.0, -0.22, 0.35])
 POINTS = 16                 # contact pixels of a prediction
 NEAR_SHARE, NEAR_ANGLE = 0.15, 0.5  # of the crop's longer side, and rad: what a confident prediction is within
 ON_OBJECT = 0.05            # least share of the heat on the object's mask for the mask to be believed
@@ -59,8 +60,8 @@ class LearnedPredictor:
 
 
 def to_arm(view: ObjectView) -> Array:
-    """(3,) unit vector in the optical frame, from the object to above the robot's base, where its arm comes from."""
-    arm = view.camera.inverse().apply(np.array([0.0, 0.0, ARM_HEIGHT]))
+    """(3,) unit vector in the optical frame, from the object to where a person's arm would come from."""
+    arm = view.camera.inverse().apply(SHOULDER)
     u, v, width, height = view.roi
     ray = np.array([*view.intrinsics.normalized(np.array([u + width / 2, v + height / 2])), 1.0])
     # how far along the ray the object stands is not known here: about where the ray meets the plane that the robot stands on
