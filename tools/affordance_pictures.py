@@ -21,7 +21,6 @@ from deft_affordance.overlay import overlay
 from deft_affordance.predictor import Contact, ObjectView
 from deft_bringup.held_out import held_out
 from deft_core.types import Pose
-from deft_human_video.labels import objects
 from deft_human_video.synthetic import grips
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.stills import Still, still
@@ -36,8 +35,7 @@ ASKED = ((0, "pour from the cup into the bowl"), (0, "pick up the cup"), (3, "dr
 
 def view_of(scene: Still, text: str) -> ObjectView:
     """A scene as the robot's perception would hand it on."""
-    v, u = np.nonzero(scene.mask)
-    left, top, right, bottom = objects.crop_box((u.min(), v.min(), u.max() + 1, v.max() + 1), scene.mask.shape)
+    left, top, right, bottom = scene.box
     base = grips.SHOULDER - SHOULDER  # where a robot would stand in the person's place
     return ObjectView(scene.rgb[top:bottom, left:right], (left, top, right - left, bottom - top), scene.mask,
                       scene.scene.intrinsics, Pose(scene.scene.camera.position - base, scene.scene.camera.rotation), text)

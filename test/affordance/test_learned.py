@@ -18,7 +18,6 @@ from deft_affordance.priors import make_predictor
 from deft_bringup.held_out import held_out
 from deft_core.errors import ConfigError, DeftError
 from deft_core.types import Intrinsics, Pose
-from deft_human_video.labels import objects
 from deft_human_video.synthetic import grips
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.stills import Still, label_of, still
@@ -40,8 +39,7 @@ def stills() -> list[Still]:
 
 
 def view_of(scene: Still, text: str, **changes: object) -> ObjectView:
-    v, u = np.nonzero(scene.mask)
-    left, top, right, bottom = objects.crop_box((u.min(), v.min(), u.max() + 1, v.max() + 1), scene.mask.shape)
+    left, top, right, bottom = scene.box
     # the robot's base stands where its arm comes from as a person's does
     base = grips.SHOULDER - SHOULDER
     camera = Pose(scene.scene.camera.position - base, scene.scene.camera.rotation)

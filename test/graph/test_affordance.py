@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from deft_msgs.msg import Affordance, ObjectObservation
 from deft_msgs.srv import Observe, PredictAffordance
-from graph_support import Tester, graph_with
+from graph_support import Tester, graph_with, wait_for
 from sensor_msgs.msg import Image
 
 from deft_core.ros import conversions as conv
@@ -69,8 +69,6 @@ def test_the_overlay_is_published(tester, observation):
     seen: list[Image] = []
     tester.node.create_subscription(Image, names.AFFORDANCE_OVERLAY, seen.append, LATCHED)
     predicted(tester, observation, "pick up the cup")
-    from graph_support import wait_for
-
     wait_for(lambda: seen, 10)
     assert seen[-1].encoding == "rgb8" and max(seen[-1].height, seen[-1].width) == 320
 

@@ -76,7 +76,6 @@ def extract(dataset: Annotated[Dataset, typer.Argument(help="layout of the data 
 
 def _extract(job: Any, engine: Engine, workers: int, address: str, sheet: bool, as_json: bool) -> None:
     from deft_human_video.labels import shards
-    from deft_human_video.labels.contact_sheet import draw_sheet
     from deft_human_video.labels.job import extract as extracted
     from deft_human_video.labels.job import plan
 
@@ -100,8 +99,7 @@ def _extract(job: Any, engine: Engine, workers: int, address: str, sheet: bool, 
     shards.write_json(job.out / "summary.json", summary)
     _report(console, summary, rejected, problems, job.out)
     if sheet and labelled:
-        draw_sheet(job.out, job.out / "contact_sheet.png")
-        console.print(f"{job.out / 'contact_sheet.png'}: look at it", highlight=False, soft_wrap=True)
+        _draw_sheet(console, job.out)
     if as_json:
         print(json.dumps(summary))
     if not labelled:
@@ -211,7 +209,6 @@ def synthesize_labels(out: Annotated[Path, typer.Argument(help="folder for the s
     """
     os.environ.setdefault("MUJOCO_GL", "egl")
     from deft_bringup.held_out import held_out
-    from deft_human_video.labels.contact_sheet import draw_sheet
     from deft_human_video.synthetic import stills
 
     console = Console()
@@ -227,8 +224,14 @@ def synthesize_labels(out: Annotated[Path, typer.Argument(help="folder for the s
     console.print(f"{sum(len(r.labelled) for r in results)} labels of {pictures} pictures in {out}, {seconds:.2f} s of one "
                   "process a picture", highlight=False, soft_wrap=True)
     if sheet:
-        draw_sheet(out, out / "contact_sheet.png")
-        console.print(f"{out / 'contact_sheet.png'}: look at it", highlight=False, soft_wrap=True)
+        _draw_sheet(console, out)
+
+
+def _draw_sheet(console: Console, folder: Path) -> None:
+    from deft_human_video.labels.contact_sheet import draw_sheet
+
+    draw_sheet(folder, folder / "contact_sheet.png")
+    console.print(f"{folder / 'contact_sheet.png'}: look at it", highlight=False, soft_wrap=True)
 
 
 def _settings(path: Path | None, **flags: str | None) -> Any:

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,16 +52,6 @@ class Epoch:
     best: bool
 
 
-@dataclass
-class Progress:
-    """What a checkpoint keeps beside the tensors."""
-
-    epoch: int = 0
-    best_epoch: int = -1
-    best_loss: float = math.inf
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
 class Trainer:
     """Trains a network on rows.
 
@@ -99,7 +89,7 @@ class Trainer:
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, factor)
         half = training.precision is Precision.half or (training.precision is Precision.auto and self.device.type == "cuda")
         self._half = torch.autocast(self.device.type, torch.bfloat16, enabled=half)
-        self._progress = Progress()
+        self._history: list[dict[str, Any]] = []  # an Epoch each
         self._best: dict[str, torch.Tensor] = {}
         self._fingerprint = {"config": config.model_dump(mode="json"), "rows": len(rows), "texts": len(self._texts)}
         self._resume()
@@ -107,7 +97,12 @@ class Trainer:
     @property
     def first_epoch(self) -> int:
         """The epoch that comes next; more than 0 where a training goes on."""
-        return self._progress.epoch
+        return len(self._history)
+
+    @property
+    def _best_epoch(self) -> dict[str, Any]:
+        """The last one that was better than all before it; before the first, one that any is better than."""
+        return next((epoch for epoch in reversed(self._history) if epoch["best"]), {"number": -1, "loss": math.inf})
 
     @property
     def first(self) -> bool:
@@ -117,26 +112,22 @@ class Trainer:
     @property
     def best(self) -> dict[str, float]:
         """Figures of the best epoch on held-out objects."""
-        found = self._progress.history[self._progress.best_epoch]
-        return {name: found[name] for name in ("loss", "contact", "wrist_degrees", "hand")}
+        return {name: self._best_epoch[name] for name in ("loss", "contact", "wrist_degrees", "hand")}
 
     def fit(self, on_epoch: Callable[[Epoch], None] = lambda _: None) -> None:
         """All epochs that are left, or fewer when the validation loss stops falling. The best network stays."""
         from torch.utils.tensorboard import SummaryWriter
 
-        training, progress = self._config.training, self._progress
         writer = SummaryWriter(str(self._out / "tensorboard")) if self._rank == 0 else None
-        while progress.epoch < training.epochs and progress.epoch - 1 - progress.best_epoch < training.patience:
-            began = time.perf_counter()
-            trained = self._epoch(progress.epoch)
+        while not self._finished():
+            began, number = time.perf_counter(), self.first_epoch
+            trained = self._epoch(number)
             figures = self._validated()
-            done = Epoch(progress.epoch, trained, **figures, seconds=time.perf_counter() - began,
-                         best=figures["loss"] < progress.best_loss)
+            done = Epoch(number, trained, **figures, seconds=time.perf_counter() - began,
+                         best=figures["loss"] < self._best_epoch["loss"])
             if done.best:
-                progress.best_epoch, progress.best_loss = done.number, done.loss
                 self._best = copy.deepcopy(self.net.state_dict())
-            progress.history.append(done.__dict__)
-            progress.epoch += 1
+            self._history.append(done.__dict__)
             if writer is not None:
                 for name in ("train_loss", "loss", "contact", "wrist_degrees", "hand"):
                     writer.add_scalar(name, getattr(done, name), done.number)
@@ -154,8 +145,8 @@ class Trainer:
         self.net.to("cpu")
         found, errors = self.calibrate()
         path = self._out / WEIGHTS
-        save(self.net, found, about | {"validation": self.best | errors, "epochs": self._progress.epoch,
-                                       "best_epoch": self._progress.best_epoch,
+        save(self.net, found, about | {"validation": self.best | errors, "epochs": len(self._history),
+                                       "best_epoch": self._best_epoch["number"],
                                        "config": self._config.model_dump(mode="json")}, path)
         return path
 
@@ -167,6 +158,11 @@ class Trainer:
         after = calibrated(deviations, found)
         return found, {f"{name}_miscalibration": calibrating.miscalibration(after[:, k], errors[:, k], calibrating.AXES[k])
                        for k, name in enumerate(("contact", "wrist"))}
+
+    def _finished(self) -> bool:
+        """All epochs are done, or the last of them brought nothing."""
+        training, number = self._config.training, len(self._history)
+        return number >= training.epochs or number - 1 - self._best_epoch["number"] >= training.patience
 
     # One epoch
 
@@ -220,7 +216,7 @@ class Trainer:
         part = path.with_suffix(".part")
         torch.save({"fingerprint": json.dumps(self._fingerprint), "net": self.net.state_dict(), "best": self._best,
                     "optimiser": self._optimiser.state_dict(), "schedule": self._schedule.state_dict(),
-                    "progress": self._progress.__dict__, "random": torch.get_rng_state()}, part)
+                    "history": self._history, "random": torch.get_rng_state()}, part)
         part.replace(path)
 
     def _resume(self) -> None:
@@ -239,7 +235,7 @@ class Trainer:
         self.net.load_state_dict(data["net"])
         self._optimiser.load_state_dict(data["optimiser"])
         self._schedule.load_state_dict(data["schedule"])
-        self._best, self._progress = data["best"], Progress(**data["progress"])
+        self._best, self._history = data["best"], data["history"]
         torch.set_rng_state(data["random"].cpu())
 
 

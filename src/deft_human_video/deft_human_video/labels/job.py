@@ -72,9 +72,7 @@ def plan(job: Job) -> Plan:
         "dataset": job.dataset, "clips": len(keys), "keys": shards.digest(keys), "shard": job.shard, "version": __version__,
         "settings": job.settings.model_dump(mode="json"), "skeleton": _skeleton(job.mano_file).source,
         "results": {name: str(path) for name, path in job.results.__dict__.items() if path is not None}})
-    every = range((len(keys) + job.shard - 1) // job.shard)
-    done = {number: result for number in every if (result := shards.read_result(job.out, number)) is not None}
-    return Plan(keys, problems, [number for number in every if number not in done], list(done.values()))
+    return Plan(keys, problems, *shards.left_to_do(job.out, (len(keys) + job.shard - 1) // job.shard))
 
 
 def extract(job: Job, planned: Plan, engine: Engine, workers: int, address: str = "") -> Iterator[ShardResult]:

@@ -84,6 +84,12 @@ def read_result(folder: Path, number: int) -> ShardResult | None:
         return None
 
 
+def left_to_do(folder: Path, count: int) -> tuple[list[int], list[ShardResult]]:
+    """Numbers of the shards that are still to be made, of `count` in all, and the results of those that are there."""
+    done = {number: result for number in range(count) if (result := read_result(folder, number)) is not None}
+    return [number for number in range(count) if number not in done], list(done.values())
+
+
 def open_folder(folder: Path, about: dict[str, Any], name: str = "dataset.json", kind: str = FORMAT) -> None:
     """Begin or go on with what fills a folder and is described in it. Raises ConfigError: the folder holds something else."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -74,6 +74,11 @@ class Still:
     depth: NDArray[np.uint16]
     mask: NDArray[np.bool_]
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Of the thing's crop: left, top, right, bottom, pixels."""
+        return objects.crop_box(objects.box_of(self.mask), self.mask.shape)
+
 
 def still(number: int, seed: int, held_out: Sequence[HeldOut] = (), split: Split = Split.all, grips: int = 1) -> Still:
     """Picture `number` of a series, with this many grips a purpose. Raises RuntimeError: nothing can be grasped, a defect."""
@@ -161,8 +166,7 @@ def label_of(view: Still, purpose: str, grip: Grip, text: str, key: str) -> Gras
     points = contact_points.on_object(fingers, objects.grown(view.mask, contact_points.SLACK))
     contacts = contact_points.mixture(points[:, :2], COMPONENTS)
     surface, behind = contact_points.behind_surface(points, view.depth, view.mask) or (None, None)
-    v, u = np.nonzero(view.mask)
-    box = objects.crop_box((float(u.min()), float(v.min()), float(u.max() + 1), float(v.max() + 1)), view.mask.shape)
+    box = view.box
     corner, wrist = np.array(box[:2], float), to_camera @ grip.wrist
     pose = poses_of(scene.hand.skeleton, grip.angles(grip.share))
     hand = scene.intrinsics.project(wrist.apply(scene.hand.skeleton.keypoints(pose)))[OPENPOSE_21]
@@ -190,9 +194,7 @@ def begin(series: StillSeries) -> tuple[list[int], list[shards.ShardResult]]:
     shards.open_folder(series.out, {
         "dataset": DATASET, "version": __version__, "seed": series.seed, "split": series.split.value,
         "held_out": [[thing.family, thing.dimensions] for thing in series.held_out]})
-    every = range((series.pictures + PIECE - 1) // PIECE)
-    done = {number: result for number in every if (result := shards.read_result(series.out, number)) is not None}
-    return [number for number in every if number not in done], list(done.values())
+    return shards.left_to_do(series.out, (series.pictures + PIECE - 1) // PIECE)
 
 
 def make(series: StillSeries, numbers: list[int], engine: Engine, workers: int,
