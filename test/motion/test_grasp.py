@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from deft_bringup.inprocess import SimRobot
+from deft_core.descriptions import Waypoint
 from deft_core.errors import DeftError
 from deft_motion import codes
 from deft_motion.executor import Cancelled
+from deft_motion.kinematics import ArmHandModel
 
 
 @pytest.fixture
@@ -54,6 +56,20 @@ def test_a_low_grasp_is_raised_clear_of_the_table(rig):
     plan = rig.planner.plan(rig.goal(seen, low))
     assert plan.lift > 0.02 and plan.executed.contact[2] == pytest.approx(0.02 + plan.lift)
     assert np.array_equal(plan.executed.contact[:2], low.contact[:2])
+
+
+def test_a_trajectory_that_leads_into_the_table_is_raised_there(rig):
+    """Shown with another hand, it goes down by 8 cm: this hand stays above the table and follows the rest as shown."""
+    seen, xi = rig.look()
+    model = ArmHandModel(rig.robot, rig.hand)
+    keys = [(0.0, 0.0), (1.0, 0.05), (2.0, -0.08), (3.0, 0.10)]
+    task = rig.task.model_copy(update={"trajectory": tuple(Waypoint(t=t, xyz=(0.0, 0.0, z)) for t, z in keys)})
+    plan = rig.planner.plan(replace(rig.goal(seen, side_grasp(rig, xi)), task=task))
+    start, end = next((a, b) for name, a, b in plan.phases if name == "trajectory")
+    rise = np.array([model.grasp_pose(plan.arm.at(t)).position[2] for t in (start, end)])
+    assert rise[1] - rise[0] == pytest.approx(0.10, abs=2e-3), "where nothing is in the way, as shown"
+    lowest = min(model.clearance(plan.arm.at(t), plan.hand.at(t)) for t in np.linspace(start, end, 60))
+    assert 0.004 < lowest < 0.02
 
 
 def test_plans_leave_no_phase_out_and_hand_keeps_its_limits(rig):

@@ -134,20 +134,30 @@ class GraspExecutor:
         state = self._port.state()
         if np.abs(state.arm - self._park).max() < GOAL_TOLERANCE / 2 and np.abs(state.hand - self._open).max() < 0.1:
             return
+        why = ""
         for attempt in range(PARK_ATTEMPTS):
-            path = self._planner.plan(self._port.state().arm, self._park, self._open, seed + attempt)
             try:
+                path = self._planner.plan(self._port.state().arm, self._park, self._open, seed + attempt)
                 self._run(path, self._hand_to_open(path.duration), (("park", 0.0, path.duration),), done, cancelled)
                 return
             except _TrackingLost:
+                why = "the arm did not follow on the way to its park pose"
                 self._port.hold()
-                self._back_off(done, cancelled)
-        raise DeftError(codes.EXECUTION_FAILED, "the arm did not follow on the way to its park pose; clear it by "
-                        "hand, then run again")
+            except DeftError as error:
+                if error.code != codes.EXECUTION_FAILED:  # it is: where the robot stands, something touches
+                    raise
+                why = error.message
+            self._back_off(attempt, done, cancelled)
+        raise DeftError(codes.EXECUTION_FAILED, f"{why}; clear it by hand, then run again")
 
-    def _back_off(self, done: Execution | None, cancelled: Callable[[], bool]) -> None:
-        """Get clear of what the arm has run into, which no camera has seen there: off the palm, else straight up."""
-        for way in (self._off, *self._rises()):
+    def _back_off(self, attempt: int, done: Execution | None, cancelled: Callable[[], bool]) -> None:
+        """Get clear of what the arm has run into, which no camera has seen there: off the palm, or straight up.
+
+        Each attempt begins with another way: one that moves the hand need not free it (fingers behind a handle).
+        """
+        ways = (self._off, *self._rises())
+        first = attempt % len(ways)
+        for way in (*ways[first:], *ways[:first]):
             try:
                 if self._leave(way(), done, cancelled):
                     return

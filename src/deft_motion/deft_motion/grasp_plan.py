@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig
@@ -23,6 +24,8 @@ SQUEEZE_SECONDS = 0.3    # at least
 TRAJECTORY_STEP = 0.1    # s, spacing of the poses along tau
 CLEARANCE = 0.008        # m, wrist and hand stay this far above the table: the arm gives when the hand squeezes
 MAX_LIFT = 0.08          # m, a grasp that needs more is infeasible
+RAISES = 4               # attempts to bring a trajectory above the table
+RAISE_EASE = 4           # steps of a trajectory over which it is raised before and after a place that needs it
 RANDOM_STARTS = 12
 
 
@@ -119,7 +122,7 @@ class GraspPlanner:
         executed = grasp.raised(lift)
         palm = self._model.palm_target(executed.contact, executed.rotation())
         approach = self._approach(palm, arm)
-        tau, times = self._trajectory(goal.task, executed, approach[-1])
+        tau, times = self._trajectory(goal.task, executed, approach[-1], squeezed)
         plan = self._assemble(goal, executed, lift, approach, tau, times, closed, squeezed)
         self._gate.check_paths(plan.arm, plan.hand)
         return plan
@@ -160,18 +163,26 @@ class GraspPlanner:
             raise DeftError(codes.COLLISION, f"before the grasp {touching} touch")
         raise DeftError(codes.UNREACHABLE, "the approach cannot be followed")
 
-    def _trajectory(self, task: TaskConfig, grasp: GraspParameters, arm: Array) -> tuple[Array, Array]:
-        """Arm joints (k, n_arm) along tau and their times (k,), s from its start."""
+    def _trajectory(self, task: TaskConfig, grasp: GraspParameters, arm: Array, squeezed: Array) -> tuple[Array, Array]:
+        """Arm joints (k, n_arm) along tau and their times (k,), s from its start.
+
+        Where the hand would meet the table tau is raised: it was shown with another hand.
+        """
         keys = np.array([w.t for w in task.trajectory])
         times = np.linspace(0.0, keys[-1], max(2, int(np.ceil(keys[-1] / TRAJECTORY_STEP)) + 1))
         shifts = np.stack([np.interp(times, keys, [w.xyz[i] for w in task.trajectory]) for i in range(3)], axis=1)
         turns = np.stack([np.interp(times, keys, [w.rotvec[i] for w in task.trajectory]) for i in range(3)], axis=1)
-        poses = [self._model.palm_target(grasp.contact + shift, Rotation.from_rotvec(turn) * grasp.rotation())
-                 for shift, turn in zip(shifts, turns, strict=True)]
-        path = self._model.follow(poses, arm)
-        if path is None:
-            raise DeftError(codes.UNREACHABLE, "the post-grasp trajectory cannot be followed from this grasp")
-        return path, times
+        for _ in range(RAISES):
+            poses = [self._model.palm_target(grasp.contact + shift, Rotation.from_rotvec(turn) * grasp.rotation())
+                     for shift, turn in zip(shifts, turns, strict=True)]
+            path = self._model.follow(poses, arm)
+            if path is None:
+                raise DeftError(codes.UNREACHABLE, "the post-grasp trajectory cannot be followed from this grasp")
+            missing = CLEARANCE - np.array([self._model.clearance(q, squeezed) for q in path])
+            if missing.max() <= 5e-4:
+                return path, times
+            shifts[1:, 2] += _spread(np.maximum(missing, 0.0))[1:]
+        raise DeftError(codes.COLLISION, "the hand would meet the table on the post-grasp trajectory, however it is raised")
 
     def _assemble(self, goal: GraspGoal, executed: GraspParameters, lift: float, approach: Array, tau: Array,
                   times: Array, closed: Array, squeezed: Array) -> GraspPlan:
@@ -189,3 +200,9 @@ class GraspPlanner:
         names = ("approach", "close", "squeeze", "trajectory", "hold")
         phases = tuple((n, float(a), float(b)) for n, a, b in zip(names, marks, marks[1:], strict=False))
         return GraspPlan(executed, lift, approach[0], arm, hand, phases)
+
+
+def _spread(heights: Array) -> Array:
+    """Heights (k,), m, with slopes of RAISE_EASE steps on both sides; nowhere lower than they were."""
+    size = RAISE_EASE + 1
+    return uniform_filter1d(maximum_filter1d(heights, size, mode="nearest"), size, mode="nearest")

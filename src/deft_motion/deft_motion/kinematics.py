@@ -86,7 +86,7 @@ class ArmHandModel:
         return model, geometry
 
     def _setup_collisions(self) -> None:
-        """Pairs: robot against itself (not neighbours), the table plane, and the object's box."""
+        """Pairs: robot against itself (not neighbours; these come first), the table plane, and the object's box."""
         g = self.geometry
         table = coal.Halfspace(np.array([0.0, 0.0, 1.0]), 0.0)
         self._table = g.addGeometryObject(pin.GeometryObject(
@@ -203,6 +203,16 @@ class ArmHandModel:
                 items = self.geometry.geometryObjects
                 return f"{items[pair.first].name} and {items[pair.second].name}"
         return "parts of the robot"
+
+    def folded(self, arm: Array, hand: Array) -> str:
+        """Names of two parts of the robot that touch each other, "" when none do; table and object do not count."""
+        pin.updateGeometryPlacements(self.model, self.data, self.geometry, self.geometry_data, self.full(arm, hand))
+        items = self.geometry.geometryObjects
+        for k in range(self._self_pairs):
+            if pin.computeCollision(self.geometry, self.geometry_data, k):
+                pair = self.geometry.collisionPairs[k]
+                return f"{items[pair.first].name} and {items[pair.second].name}"
+        return ""
 
     def blocked(self, arm: Array, hand: Array) -> bool:
         """True where a plan may not pass: something touches, or the palm is outside the workspace."""
