@@ -9,7 +9,7 @@ from geometry_msgs.msg import Quaternion
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from deft_core.ros import conversions as conv
@@ -68,6 +68,19 @@ def test_clouds_are_read_as_points():
     msg = conv.cloud_msg(points, Header(frame_id="base_link"))
     assert msg.width * msg.height == 5 and [f.name for f in msg.fields] == ["x", "y", "z"] and msg.is_dense
     assert np.array_equal(np.frombuffer(bytes(msg.data), "<f4").reshape(5, 3), points)
+    assert np.array_equal(conv.cloud_from_msg(msg), points)
+
+
+def test_clouds_of_other_makers_are_read_and_broken_ones_refused():
+    """A depth camera's driver packs other fields between, for one."""
+    rows = np.zeros(4, [("rgb", "<f4"), ("x", "<f4"), ("y", "<f4"), ("pad", "<f4"), ("z", "<f4")])
+    rows["x"], rows["y"], rows["z"] = 1.0, 2.0, np.arange(4)
+    fields = [PointField(name=n, offset=o, datatype=PointField.FLOAT32, count=1) for n, o in (("x", 4), ("y", 8), ("z", 16))]
+    msg = PointCloud2(height=1, width=4, fields=fields, point_step=20, row_step=80, data=rows.tobytes())
+    assert conv.cloud_from_msg(msg).tolist() == [[1.0, 2.0, z] for z in range(4)]
+    assert conv.cloud_from_msg(PointCloud2()).shape == (0, 3)
+    with pytest.raises(ValueError, match="all its points"):
+        conv.cloud_from_msg(PointCloud2(height=1, width=5, fields=fields, point_step=20, row_step=100, data=rows.tobytes()))
 
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))

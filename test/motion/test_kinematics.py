@@ -78,6 +78,7 @@ def test_out_of_reach_is_none_never_the_last_pose(robot, model):
 def test_broad_phase_misses_nothing(robot, hand, model):
     rng = np.random.default_rng(2)
     model.set_object(np.array([0.5, 0.0, 0.06]), np.array([0.07, 0.07, 0.12]))
+    model.set_surroundings(rng.uniform([0.4, -0.3, 0.02], [0.6, 0.3, 0.2], (200, 3)))
     hits = 0
     for _ in range(500):
         arm, fingers = random_arm(robot, rng), rng.uniform(hand.lower, hand.upper)
@@ -87,6 +88,19 @@ def test_broad_phase_misses_nothing(robot, hand, model):
         assert not full or model.colliding(arm, fingers)
     assert 20 < hits < 480
     model.set_object(None, None)
+    model.set_surroundings(np.zeros((0, 3)))
+
+
+def test_what_stands_on_the_table_is_solid_down_to_it_until_it_is_forgotten(robot, model, hand):
+    fingers, arm = np.array(hand.open_pose), np.array(robot.ready)
+    x, y, z = model.grasp_pose(arm).position
+    assert not model.colliding(arm, fingers)
+    model.set_surroundings(np.array([[x, y, z + 0.3]]))  # a lid above: what is under it was not seen
+    assert "stands on the table" in model.colliding(arm, fingers) and model.knows_surroundings
+    model.set_surroundings(np.array([[x + 0.4, y, z]]))
+    assert not model.colliding(arm, fingers)
+    model.set_surroundings(np.zeros((0, 3)))
+    assert not model.knows_surroundings and not model.colliding(arm, fingers)
 
 
 def test_planner_goes_round_an_obstacle_and_repeats_with_its_seed(robot, hand, model):

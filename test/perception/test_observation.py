@@ -57,6 +57,16 @@ def test_a_box_is_found_and_measured(robot, noise, table):
     assert seen.quality == 0 and seen.mask_score == 1.0
 
 
+def test_all_that_stands_on_the_table_is_told_to_whoever_plans_the_arm(robot):
+    """The thing that is meant and the one beside it; of either the seen sides, to 2 cm; neither table nor noise."""
+    seen = look(robot, [(0.5, 0.0, 0.04, 0.12), (0.45, -0.2, 0.03, 0.06)], noise=0.002)
+    points = seen.surroundings
+    near = [(np.abs(points[:, :2] - xy) < half + 0.02).all(axis=1) for xy, half in (((0.5, 0.0), 0.04), ((0.45, -0.2), 0.03))]
+    assert (near[0] | near[1]).all() and near[0].sum() > 20 and near[1].sum() > 8
+    assert points[near[0], 2].max() == pytest.approx(0.12, abs=0.02) and points[near[1], 2].max() == pytest.approx(0.06, abs=0.02)
+    assert len(look(robot, [(0.5, 0.0, 0.04, 0.12)]).surroundings) < len(points)
+
+
 def test_plane_survives_clutter_and_holes(robot):
     boxes = [(x, y, 0.03, 0.1) for x in (0.4, 0.55, 0.7) for y in (-0.25, 0.0, 0.25)]
     depth, camera = ray_cast(robot, boxes, noise=0.002)

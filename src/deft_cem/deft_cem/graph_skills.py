@@ -103,7 +103,7 @@ class GraphSkills:
     def _grasp_fields(self, grasp: GraspParameters, look: Look, task: str) -> dict[str, Any]:
         seen: ObjectObservation = look.handle
         return {"grasp": conv.grasp_to_msg(grasp), "task": task, "table_height": seen.table_height,
-                "object_centre": seen.box_centre, "object_extent": seen.extent}
+                "object_centre": seen.box_centre, "object_extent": seen.extent, "surroundings": seen.surroundings}
 
     def check(self, grasp: GraspParameters, look: Look, task: str) -> None:
         """See Skills."""

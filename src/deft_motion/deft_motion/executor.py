@@ -144,11 +144,19 @@ class GraspExecutor:
                 why = "the arm did not follow on the way to its park pose"
                 self._port.hold()
             except DeftError as error:
-                if error.code != codes.EXECUTION_FAILED:  # it is: where the robot stands, something touches
+                if error.code not in (codes.EXECUTION_FAILED, codes.PLANNING_FAILED):
                     raise
                 why = error.message
+                if self._forget():
+                    continue
             self._back_off(attempt, done, cancelled)
         raise DeftError(codes.EXECUTION_FAILED, f"{why}; clear it by hand, then run again")
+
+    def _forget(self) -> bool:
+        """No longer avoid what was seen before the grasp: it bars the way, and it may have moved. False: it was forgotten."""
+        known = self._model.knows_surroundings
+        self._model.set_surroundings(np.zeros((0, 3)))
+        return known
 
     def _back_off(self, attempt: int, done: Execution | None, cancelled: Callable[[], bool]) -> None:
         """Get clear of what the arm has run into, which no camera has seen there: off the palm, or straight up.

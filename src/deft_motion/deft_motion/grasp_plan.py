@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
@@ -31,13 +31,19 @@ RANDOM_STARTS = 12
 
 @dataclass(frozen=True)
 class GraspGoal:
-    """What is asked for: xi + eps, the task, and what was observed (base frame, m)."""
+    """What is asked for: xi + eps, the task, and what was observed (base frame, m).
+
+    Attributes:
+        object_centre, object_extent: (3,), box of what is to be grasped.
+        surroundings: (n, 3) points of all that was seen to stand on the table; none: unknown.
+    """
 
     grasp: GraspParameters
     task: TaskConfig
     table_height: float
     object_centre: Array
     object_extent: Array
+    surroundings: Array = field(default_factory=lambda: np.zeros((0, 3)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class GraspPlanner:
         self._open = np.array(hand.open_pose)
 
     def plan(self, goal: GraspGoal) -> GraspPlan:
-        """The plan for a goal. Leaves the goal's table and object in the model.
+        """The plan for a goal. Leaves what the goal says of table, object and surroundings in the model.
 
         Raises:
             DeftError: BAD_INPUT, OUT_OF_WORKSPACE, UNREACHABLE, COLLISION or GATE_REFUSED.
@@ -79,6 +85,7 @@ class GraspPlanner:
         # The camera's idea of the table may raise it, never lower it: the YAML's height was measured with the robot.
         model.set_table(max(goal.table_height, self._robot.table_height))
         model.set_object(goal.object_centre, goal.object_extent)
+        model.set_surroundings(goal.surroundings)
         closed, squeezed = self._closed(grasp)
         why = DeftError(codes.UNREACHABLE, "the arm cannot reach this grasp with its approach and trajectory")
         for start in self._starts():
@@ -90,7 +97,8 @@ class GraspPlanner:
 
     def _validated(self, goal: GraspGoal) -> GraspParameters:
         grasp = goal.grasp
-        if not grasp.finite() or not np.isfinite([goal.table_height, *goal.object_centre, *goal.object_extent]).all():
+        seen = np.concatenate([[goal.table_height], goal.object_centre, goal.object_extent, np.ravel(goal.surroundings)])
+        if not grasp.finite() or not np.isfinite(seen).all():
             raise DeftError(codes.BAD_INPUT, "the grasp or the observed object is not finite")
         if grasp.frame not in ("", self._robot.base_frame):
             raise DeftError(codes.BAD_INPUT, f"the grasp is in frame '{grasp.frame}', needed '{self._robot.base_frame}'")

@@ -28,6 +28,7 @@ IK_LIMIT_MARGIN = 0.05  # rad, kept from the joint limits, for splines between s
 CIRCLE_LIMIT = np.pi  # rad, joints that turn more than once are used within half a turn
 CIRCLE_CORNERS = 24  # of the prism around a cylinder
 OBJECT_MARGIN = 0.01  # m, the observed box is grown by this
+CELL = 0.02  # m, in which what stands on the table is known
 
 
 def _se3(pose: Pose) -> pin.SE3:
@@ -86,14 +87,16 @@ class ArmHandModel:
         return model, geometry
 
     def _setup_collisions(self) -> None:
-        """Pairs: robot against itself (not neighbours; these come first), the table plane, and the object's box."""
+        """Pairs: robot against itself (not neighbours; these come first), the table, the object's box, what else is seen."""
         g = self.geometry
         table = coal.Halfspace(np.array([0.0, 0.0, 1.0]), 0.0)
         self._table = g.addGeometryObject(pin.GeometryObject(
             "table", 0, pin.SE3(np.eye(3), np.array([0, 0, self.robot.table_height])), table))
         self._object = g.addGeometryObject(pin.GeometryObject("object", 0, pin.SE3.Identity(), coal.Box(1e-3, 1e-3, 1e-3)))
+        self._seen = g.addGeometryObject(pin.GeometryObject(
+            "what stands on the table", 0, pin.SE3.Identity(), coal.makeOctree(np.zeros((1, 3)), CELL)))
         arm_joints = [self.model.getJointId(n) for n in self.robot.joint_names]
-        robot = [i for i, o in enumerate(g.geometryObjects) if i not in (self._table, self._object)]
+        robot = [i for i, o in enumerate(g.geometryObjects) if i not in (self._table, self._object, self._seen)]
         joint = {i: g.geometryObjects[i].parentJoint for i in robot}
         is_hand = {i: i >= self._arm_shapes for i in robot}  # the hand's shapes were appended to the arm's
         rank = {i: (len(arm_joints) if is_hand[i] else (arm_joints.index(joint[i]) if joint[i] in arm_joints else -1))
@@ -106,14 +109,19 @@ class ArmHandModel:
         moving = [i for i in robot if rank[i] >= 2]  # base and shoulder stand on the table
         for i in moving:
             g.addCollisionPair(pin.CollisionPair(i, self._table))
-        self._object_pairs = []
-        for i in moving:
-            self._object_pairs.append(len(g.collisionPairs))
-            g.addCollisionPair(pin.CollisionPair(i, self._object))
+        self._object_pairs, self._seen_pairs = (self._pair_all(moving, thing) for thing in (self._object, self._seen))
         self._outer = [i for i in robot if rank[i] >= len(arm_joints) - 3]  # forearm, wrist and hand
         self._supports = [_support(g.geometryObjects[i].geometry) for i in self._outer]
         self.geometry_data = pin.GeometryData(g)
         self.set_object(None, None)
+        self.set_surroundings(np.zeros((0, 3)))
+
+    def _pair_all(self, moving: Sequence[int], thing: int) -> list[int]:
+        """Pairs of a thing with each moving shape; their indices."""
+        first = len(self.geometry.collisionPairs)
+        for i in moving:
+            self.geometry.addCollisionPair(pin.CollisionPair(i, thing))
+        return list(range(first, len(self.geometry.collisionPairs)))
 
     def full(self, arm: Array, hand: Array) -> Array:
         """Pinocchio's configuration vector from arm (n_arm,) and hand (n_hand,) joints."""
@@ -186,6 +194,26 @@ class ArmHandModel:
             item.geometry = coal.Box(*(np.asarray(extent, float) + 2 * OBJECT_MARGIN))
             item.placement = pin.SE3(np.eye(3), np.asarray(centre, float))
         self._refresh_broad_phase()
+
+    def set_surroundings(self, points: Array) -> None:
+        """Points (n, 3), m, base frame, on what stands on the table, as an obstacle of cells that reach down to the table.
+
+        What lies under a seen surface was not seen and counts as solid.
+        """
+        points = np.asarray(points, float).reshape(-1, 3)
+        for k in self._seen_pairs:
+            self.geometry_data.activeCollisionPairs[k] = len(points) > 0
+        if len(points):
+            table = self.geometry.geometryObjects[self._table].placement.translation[2]
+            down = [np.arange(p[2], min(table, p[2] - 1e-3), -CELL) for p in points]
+            columns = [np.column_stack([np.tile(p[:2], (len(z), 1)), z]) for p, z in zip(points, down, strict=True)]
+            self.geometry.geometryObjects[self._seen].geometry = coal.makeOctree(np.vstack(columns), CELL)
+        self._refresh_broad_phase()
+
+    @property
+    def knows_surroundings(self) -> bool:
+        """There are points of what stands on the table."""
+        return bool(self.geometry_data.activeCollisionPairs[self._seen_pairs[0]])
 
     def _refresh_broad_phase(self) -> None:
         """The broad phase copies shapes and active pairs, so it is made anew when they change."""

@@ -59,11 +59,11 @@ class MotionNode(Node):
 
     def _goal(self, request: CheckGrasp.Request | ExecuteGrasp.Goal) -> GraspGoal:
         try:
-            grasp = conv.grasp_from_msg(request.grasp)
+            grasp, surroundings = conv.grasp_from_msg(request.grasp), conv.cloud_from_msg(request.surroundings)
         except ValueError as error:
             raise DeftError(codes.BAD_INPUT, str(error)) from None
         return GraspGoal(grasp, self._task(request.task), request.table_height,
-                         conv.xyz(request.object_centre), conv.xyz(request.object_extent))
+                         conv.xyz(request.object_centre), conv.xyz(request.object_extent), surroundings)
 
     def _check(self, request: CheckGrasp.Request, response: CheckGrasp.Response) -> CheckGrasp.Response:
         with answering(self, response, codes.BAD_INPUT):

@@ -228,7 +228,8 @@ class PerceptionNode(Node):
             picture=conv.jpeg_msg(frame.rgb, header),
             camera_pose=conv.pose_msg(self._robot.camera.optical_in_base.pose()),
             centroid=conv.point_msg(seen.centroid), extent=conv.vector_msg(seen.extent),
-            box_centre=conv.point_msg(seen.box_centre), cloud=conv.cloud_msg(seen.cloud, base), table_height=seen.table_height,
+            box_centre=conv.point_msg(seen.box_centre), cloud=conv.cloud_msg(seen.cloud, base),
+            surroundings=conv.cloud_msg(seen.surroundings, base), table_height=seen.table_height,
             mask_score=float(seen.mask_score), depth_valid_fraction=seen.depth_valid_fraction, quality_flags=seen.quality,
             warnings=list(seen.warnings), debug_picture=str(picture or ""))
 

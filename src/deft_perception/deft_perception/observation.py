@@ -24,6 +24,9 @@ LITTLE_DEPTH = 0.5      # share of mask pixels with depth, less is flagged
 NO_DEPTH_SHARE = 0.1    # less is refused
 UNCERTAIN_TABLE = 0.4   # share of the region's points on the table's plane, less is flagged
 CLOUD_POINTS = 4096     # the object's cloud is thinned to this
+LEAST_STANDING = 0.012  # m above the table, what is lower is table
+CELL = 0.02             # m, in which what stands on the table is told
+CELL_POINTS = 3         # of the coarse cloud in a cell; fewer are noise at borders
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Observation:
         roi: u, v, width, height of the mask with a margin.
         cloud: (n, 3) visible points of the object, at most CLOUD_POINTS.
         centroid, box_centre, extent: of the visible points; the box lies along the base frame's axes.
+        surroundings: (m, 3), see standing_on.
         quality: bits.
         warnings: for each bit a sentence that says what to do.
     """
@@ -54,6 +58,7 @@ class Observation:
     centroid: Array
     box_centre: Array
     extent: Array
+    surroundings: NDArray[np.float32]
     table_height: float
     mask_score: float
     depth_valid_fraction: float
@@ -105,8 +110,16 @@ class Observer:
         if found.candidates == 1 and found.score < LEAST_SCORE:
             flags[UNLIKELY] = f"the only thing on the table does not look like '{prompt.noun}'; is it the right one?"
         return Observation(mask, _roi(rows, columns, mask.shape), visible[::max(1, -(-len(visible) // CLOUD_POINTS))], centroid,
-                           (low + high) / 2, high - low, scene.table.height_at(centroid[0], centroid[1]), found.score, fraction,
-                           sum(flags), tuple(flags.values()))
+                           (low + high) / 2, high - low, standing_on(scene), scene.table.height_at(centroid[0], centroid[1]),
+                           found.score, fraction, sum(flags), tuple(flags.values()))
+
+
+def standing_on(scene: TableScene) -> NDArray[np.float32]:
+    """Points (m, 3), m, base frame: the centres of the CELL-sized cells in which something is seen to stand on the table."""
+    with np.errstate(invalid="ignore"):
+        standing = scene.inside & (scene.height > LEAST_STANDING) & (scene.cloud[2] < scene.region.upper[2])
+    cells, counts = np.unique(np.floor(scene.cloud[:, standing].T / CELL), axis=0, return_counts=True)
+    return np.asarray((cells[counts >= CELL_POINTS] + 0.5) * CELL, np.float32)
 
 
 def _visible(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:
