@@ -1,41 +1,52 @@
 """The affordance network on things, backgrounds and phrasings that it never saw, beside baselines.
 
-    . .venv/deft_env.sh && python benchmarks/affordance.py all --out build/affordance
+    . .venv/deft_env.sh && python benchmarks/affordance.py all --out build/affordance --train build/affordance/stills
 
 Parts: `scenes` (makes the test scenes: 8 grips for each purpose that a thing serves; kept in OUT), `predict` (contact, wrist
-and hand; does the text matter; are the standard deviations true), `baselines` (the object's centre with the mean pose, the
-nearest neighbour in the encoders' space, and an image-only network, on the same scenes; needs --train, the labels that the
-network learned from, and for the last --image-only, weights trained with `language: none`), `speed` (a crop end to end on one
-core), `all`. What the prior does on the robot is measured by benchmarks/tasks.py, parts `prior` and `heuristic`.
+and hand; does the text matter; are the standard deviations true), `baselines` (the object's centre with the mean pose, and the
+nearest neighbour in the encoders' space, on the same scenes; needs --train, the labels that the network learned from),
+`variants` (networks of other losses, rotations and inputs, all trained for a short while on the same share of --train: what
+each choice is worth), `speed` (a crop end to end on one core), `all`. What the prior does on the robot is measured by
+benchmarks/tasks.py, parts `prior` and `heuristic`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from deft_affordance.predictor import ObjectView
 from deft_core.neural import import_torch
-from deft_core.types import Array, Intrinsics
+from deft_core.types import Array
+from deft_human_video.synthetic.off_screen import off_screen
 
 SCENES, SEED, GRIPS = 390, 9000, 8
 SLACK = 0.005        # m that a contact may lie outside the region where people touch
 REACH = 0.25         # of the crop's longer side: a contact this far off weighs as much as a wrist 1 rad off
 SPEED_CROPS = 200
+VARIANT_LABELS, VARIANT_EPOCHS = 1800, 4
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "as shipped": {},
+    "no text": {"network": {"language": "none"}},
+    "text for wrist and hand only": {"network": {"text_in_contact": False}},
+    "contact by L2": {"loss": {"contact": "l2"}},
+    "contact by cross-entropy": {"loss": {"contact": "nll"}},
+    "axis-angle by L2": {"network": {"turn": "axis_angle"}, "loss": {"wrist": "l2"}},
+    "losses and heads of the paper": {"network": {"text_in_contact": False, "laterals": False, "pooled": True,
+                                                  "turn": "axis_angle"},
+                                      "loss": {"contact": "l2", "wrist": "l2", "wrist_weight": 0.1}}}
 NEIGHBOUR_TEXT = 1.0  # weight of the text's distance beside the picture's, both of unit vectors
 
 
@@ -44,7 +55,7 @@ class TestView:
     """One thing, and how people take it for each purpose. Pixels are of the crop.
 
     Attributes:
-        body: (3,) unit vector in the optical frame, from the thing to the person's shoulder.
+        seen: as perception would hand it on, without a text.
         texts: by purpose, a phrasing that no training saw.
         regions: by purpose, (n, 2) pixels, the hull of where GRIPS hands touch.
         contacts: by purpose, (GRIPS, 2) pixels, mean contact of each.
@@ -53,10 +64,7 @@ class TestView:
         slack: pixels that SLACK is wide.
     """
 
-    crop: NDArray[np.uint8]
-    corner: Array
-    intrinsics: Intrinsics
-    body: Array
+    seen: ObjectView
     family: str
     texts: dict[str, str]
     regions: dict[str, Array]
@@ -68,17 +76,17 @@ class TestView:
 
 def make_view(number: int) -> TestView:
     """Test scene `number`."""
-    os.environ["LP_NUM_THREADS"] = "1"
+    off_screen()
     from deft_bringup.held_out import held_out
+    from deft_bringup.still_views import view_of
     from deft_human_video.errors import Rejected
     from deft_human_video.synthetic.phrases import phrase
     from deft_human_video.synthetic.split import Split
-    from deft_human_video.synthetic.stills import label_of, still, to_body
+    from deft_human_video.synthetic.stills import label_of, still
 
     view = still(number, SEED, held_out(), Split.test, GRIPS)
     rng = np.random.default_rng([SEED, number])
     texts, regions, contacts, wrists, hands = {}, {}, {}, {}, {}
-    label = None
     for purpose, grips in view.scene.grips.items():
         labels = []
         for grip in grips:
@@ -87,22 +95,19 @@ def make_view(number: int) -> TestView:
             except Rejected:  # no finger on what is seen
                 continue
         if labels:
-            label = labels[0]
             texts[purpose] = phrase(purpose, Split.test, rng)
             regions[purpose] = cv2.convexHull(np.concatenate([x.points for x in labels]).astype(np.float32)).reshape(-1, 2)
             contacts[purpose] = np.array([x.contact for x in labels])
             wrists[purpose] = np.array([x.wrist for x in labels])
             hands[purpose] = np.array([x.mano_pose for x in labels])
-    assert label is not None
     distance = view.scene.camera.inverse().apply(view.scene.place.position)[2]
-    return TestView(label.crop, np.array(label.box[:2], float), view.scene.intrinsics, to_body(view.scene),
-                    view.scene.thing.family, texts, regions,
-                    contacts, wrists, hands, float(SLACK * view.scene.intrinsics.fx / distance))
+    return TestView(view_of(view, ""), view.scene.thing.family, texts, regions, contacts, wrists, hands,
+                    float(SLACK * view.scene.intrinsics.fx / distance))
 
 
 def test_views(out: Path) -> list[TestView]:
     """The test scenes, made once."""
-    path = out / "scenes.pkl"
+    path = out / f"scenes-{SEED}-{SCENES}-{GRIPS}.pkl"
     if not path.is_file():
         began = time.perf_counter()
         with get_context("spawn").Pool(2) as pool:
@@ -126,19 +131,16 @@ Guesser = Callable[[TestView, str], Guess]
 
 
 def network_guesser(weights: Path | None) -> Guesser:
-    """The shipped network, or another one."""
-    from deft_affordance.network.encoders import text_encoder
-    from deft_affordance.network.inference import estimate
-    from deft_affordance.network.weights import SHIPPED, load
+    """The shipped network, or another one, as the robot asks it."""
+    from deft_affordance.learned import LearnedPredictor
+    from deft_affordance.network.weights import SHIPPED
 
-    net, about = load(weights or SHIPPED)
-    encoder, texts = text_encoder(about.network), {}
+    predictor, rng = LearnedPredictor(weights or SHIPPED), np.random.default_rng(0)
 
     def guess(view: TestView, text: str) -> Guess:
-        if text not in texts:
-            texts[text] = encoder.encode([text])[0]
-        found = estimate(net, about.calibration, view.crop, view.corner, view.intrinsics, texts[text], view.body)
-        return Guess(found.contact, found.wrist, found.hand, (found.contact_deviation, found.wrist_deviation))
+        found = predictor.predict(replace(view.seen, text=text), "", rng)
+        return Guess(found.pixels.mean(axis=0) - view.seen.corner, view.seen.camera.rotation.inv() * found.wrist_in_base,
+                     found.mano_pose, (found.contact_deviation, found.wrist_deviation))
     return guess
 
 
@@ -155,7 +157,7 @@ def turned(a: Rotation, wrists: Array) -> Array:
 
 def apart(view: TestView, guess: Guess, purpose: str) -> float:
     """How far a guess is from the nearest grip of a purpose: rad and shares of REACH together."""
-    reach = REACH * max(view.crop.shape[:2])
+    reach = REACH * max(view.seen.crop.shape[:2])
     off = np.linalg.norm(view.contacts[purpose] - guess.contact, axis=1) / reach
     return float((off + np.radians(turned(guess.wrist, view.wrists[purpose]))).min())
 
@@ -168,7 +170,7 @@ def judged(views: list[TestView], guess: Guesser) -> list[dict[str, Any]]:
         for purpose, found in said.items():
             angles = turned(found.wrist, view.wrists[purpose])
             off = np.linalg.norm(view.contacts[purpose] - found.contact, axis=1)
-            side = max(view.crop.shape[:2])
+            side = max(view.seen.crop.shape[:2])
             others = [p for p in view.texts if p != purpose]
             own = apart(view, found, purpose)
             records.append({
@@ -233,8 +235,6 @@ def baselines(views: list[TestView], options: argparse.Namespace) -> dict[str, A
 
     rows = read_rows(options.train)
     guessers: dict[str, Guesser] = {"centre and mean pose": centre_guesser(rows), "nearest neighbour": neighbour_guesser(rows)}
-    if options.image_only:
-        guessers["image-only network"] = network_guesser(options.image_only)
     guessers["the network"] = network_guesser(options.weights)
     found = {}
     print(HEADER)
@@ -248,13 +248,15 @@ def baselines(views: list[TestView], options: argparse.Namespace) -> dict[str, A
 def centre_guesser(rows: list[Any]) -> Guesser:
     """The object's centre, and the mean wrist and hand of all training labels."""
     from deft_affordance.network.picture import whole
+    from deft_affordance.network.settings import NetworkSettings
 
-    turns = Rotation.concatenate([whole(r.crop, 128).view(r.corner, r.intrinsics).inv() * r.wrist for r in rows]).mean()
+    size = NetworkSettings().picture
+    turns = Rotation.concatenate([whole(r.crop, size).view(r.corner, r.intrinsics).inv() * r.wrist for r in rows]).mean()
     hand = np.mean([r.hand for r in rows], axis=0)
 
     def guess(view: TestView, text: str) -> Guess:
-        square = whole(view.crop, 128)
-        return Guess(square.centre, square.view(view.corner, view.intrinsics) * turns, hand)
+        square = whole(view.seen.crop, size)
+        return Guess(square.centre, square.view(view.seen.corner, view.seen.intrinsics) * turns, hand)
     return guess
 
 
@@ -279,20 +281,43 @@ def neighbour_guesser(rows: list[Any]) -> Guesser:
     pictures, words = np.array([seen(r.crop) for r in rows]), np.array([vectors[r.text] for r in rows])
 
     def guess(view: TestView, text: str) -> Guess:
-        alike = pictures @ seen(view.crop) + NEIGHBOUR_TEXT * words @ language.encode([text])[0]
+        alike = pictures @ seen(view.seen.crop) + NEIGHBOUR_TEXT * words @ language.encode([text])[0]
         best = rows[int(alike.argmax())]
-        square, mine = whole(best.crop, size), whole(view.crop, size)
+        square, mine = whole(best.crop, size), whole(view.seen.crop, size)
         turn = square.view(best.corner, best.intrinsics).inv() * best.wrist
-        return Guess(mine.to_crop(square.to_square(best.contact)), mine.view(view.corner, view.intrinsics) * turn, best.hand)
+        wrist = mine.view(view.seen.corner, view.seen.intrinsics) * turn
+        return Guess(mine.to_crop(square.to_square(best.contact)), wrist, best.hand)
     return guess
+
+
+def variants(views: list[TestView], options: argparse.Namespace) -> dict[str, Any]:
+    """What each choice is worth: the same labels, epochs and seed for all."""
+    from deft_affordance.training.rows import read_rows
+    from deft_affordance.training.settings import AffordanceConfig
+    from deft_affordance.training.trainer import WEIGHTS, Trainer
+    from deft_core.config import default_config_dir, load
+
+    rows = read_rows(options.train)[:VARIANT_LABELS]
+    shipped = load(AffordanceConfig, default_config_dir() / "affordance.yaml")
+    found = {}
+    for name, changes in VARIANTS.items():
+        folder = options.out / "variants" / name.replace(" ", "_")
+        parts = {part: {**getattr(shipped, part).model_dump(), **changes.get(part, {})}
+                 for part in ("network", "loss", "training")}
+        parts["training"]["epochs"] = VARIANT_EPOCHS
+        trainer = Trainer(AffordanceConfig.model_validate(parts), rows, folder)  # goes on where it was
+        trainer.fit()
+        trainer.export({"rows": len(rows)})
+        records = judged(views, network_guesser(folder / WEIGHTS))
+        found[name] = summary(records)
+        print((HEADER + "\n" if len(found) == 1 else "") + row(name, records), flush=True)
+    return found
 
 
 def speed(views: list[TestView], options: argparse.Namespace) -> dict[str, float]:
     """From crop and text to a prediction on one core."""
     from deft_affordance.learned import LearnedPredictor
     from deft_affordance.network.weights import SHIPPED
-    from deft_affordance.predictor import ObjectView
-    from deft_core.types import Pose
 
     torch = import_torch()
     torch.set_num_threads(1)
@@ -300,14 +325,10 @@ def speed(views: list[TestView], options: argparse.Namespace) -> dict[str, float
     predictor = LearnedPredictor(options.weights or SHIPPED)
     took, first = [], []
     for view in (views * 10)[:SPEED_CROPS]:
-        height, width = view.crop.shape[:2]
-        u, v = (int(x) for x in view.corner)
-        mask = np.zeros((view.intrinsics.height, view.intrinsics.width), bool)
-        mask[v:v + height, u:u + width] = True
         for number, text in enumerate(list(view.texts.values())[:1] * 2):
-            seen = ObjectView(view.crop, (u, v, width, height), mask, view.intrinsics, Pose.identity(), text)
+            asked = replace(view.seen, text=text)
             began = time.thread_time()
-            predictor.predict(seen, "", np.random.default_rng(0))
+            predictor.predict(asked, "", np.random.default_rng(0))
             (took if number else first).append(1000 * (time.thread_time() - began))
     found = {"p50_ms": float(np.median(took)), "p95_ms": float(np.percentile(took, 95)),
              "p50_new_text_ms": float(np.median(first))}
@@ -316,7 +337,7 @@ def speed(views: list[TestView], options: argparse.Namespace) -> dict[str, float
 
 
 PARTS: dict[str, Callable[[list[TestView], argparse.Namespace], dict[str, Any]]] = {
-    "predict": predict, "baselines": baselines, "speed": speed}
+    "predict": predict, "baselines": baselines, "variants": variants, "speed": speed}
 
 
 def main() -> None:
@@ -326,13 +347,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", type=Path, help="in place of the shipped ones")
     parser.add_argument("--train", type=Path, nargs="+", default=[], help="folders of labels that the network learned from")
-    parser.add_argument("--image-only", type=Path, help="weights trained with language: none")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     views = test_views(options.out)
     for part in PARTS if options.part == "all" else [options.part]:
-        if part == "baselines" and not options.train:
-            print("baselines: needs --train")
+        if part in ("baselines", "variants") and not options.train:
+            print(f"{part}: needs --train")
         elif part in PARTS:
             (options.out / f"{part}.json").write_text(json.dumps(PARTS[part](views, options), indent=1, default=float))
 

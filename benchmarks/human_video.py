@@ -39,6 +39,7 @@ from deft_human_video.mirror import FLIP
 from deft_human_video.readers.hoi4d import Hoi4dReader
 from deft_human_video.synthetic.generator import WIDTH, film_clip
 from deft_human_video.synthetic.hoi4d_files import truth_path, write_clip, write_shared
+from deft_human_video.synthetic.off_screen import off_screen
 from deft_retarget.skeleton import MIRROR, TIP, shipped_skeleton
 
 ANNOTATIONS = ("Hand_pose", "HOI4D_annotations")
@@ -160,7 +161,7 @@ def steps(arguments: argparse.Namespace) -> None:
         spent = [(calls, total) for (path, _, called), (_, calls, _, total, _) in rows.items()
                  if path.endswith(f"/{file}") and called == function]
         print(f"  {name:16s} {sum(t for _, t in spent) / len(keys):.3f} s a clip ({sum(c for c, _ in spent)} calls)")
-    os.environ["LP_NUM_THREADS"] = "1"
+    off_screen()
     with tempfile.TemporaryDirectory() as folder:
         write_shared(Path(folder))
         began_film = time.perf_counter()

@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 from matplotlib import pyplot as plt
 
-from deft_affordance.learned import SHOULDER, LearnedPredictor
+from deft_affordance.learned import LearnedPredictor
 from deft_affordance.overlay import overlay
-from deft_affordance.predictor import Contact, ObjectView
+from deft_affordance.predictor import Contact
 from deft_bringup.held_out import held_out
-from deft_core.types import Pose
-from deft_human_video.synthetic import grips
+from deft_bringup.still_views import view_of
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.stills import Still, still
 
@@ -31,14 +30,6 @@ ASKED = ((0, "pour from the cup into the bowl"), (0, "pick up the cup"), (3, "dr
          (5, "pick up the lemon"), (5, "squeeze the lemon on the juicer"), (8, "pick up the spoon"), (8, "stir with the spoon"),
          (9, "stir the pot with the spoon"), (7, "open the drawer"), (10, "scoop with the ladle"),
          (11, "flip the bagel with the spatula"))
-
-
-def view_of(scene: Still, text: str) -> ObjectView:
-    """A scene as the robot's perception would hand it on."""
-    left, top, right, bottom = scene.box
-    base = grips.SHOULDER - SHOULDER  # where a robot would stand in the person's place
-    return ObjectView(scene.rgb[top:bottom, left:right], (left, top, right - left, bottom - top), scene.mask,
-                      scene.scene.intrinsics, Pose(scene.scene.camera.position - base, scene.scene.camera.rotation), text)
 
 
 def tile(predictor: LearnedPredictor, scene: Still, text: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ from deft_affordance.overlay import SIDE, overlay
 from deft_affordance.predictor import ObjectView, Prediction, contact_in_space
 from deft_affordance.priors import make_predictor
 from deft_bringup.held_out import held_out
+from deft_bringup.still_views import view_of
 from deft_core.errors import ConfigError, DeftError
 from deft_core.types import Intrinsics, Pose
-from deft_human_video.synthetic import grips
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.stills import Still, label_of, still
 
@@ -36,16 +37,6 @@ def predictor() -> LearnedPredictor:
 def stills() -> list[Still]:
     """Test things of the first thirteen purposes."""
     return [still(number, SEED, held_out(), Split.test) for number in range(13)]
-
-
-def view_of(scene: Still, text: str, **changes: object) -> ObjectView:
-    left, top, right, bottom = scene.box
-    # the robot's base stands where its arm comes from as a person's does
-    base = grips.SHOULDER - SHOULDER
-    camera = Pose(scene.scene.camera.position - base, scene.scene.camera.rotation)
-    values = {"crop": scene.rgb[top:bottom, left:right], "roi": (left, top, right - left, bottom - top), "mask": scene.mask,
-              "intrinsics": scene.scene.intrinsics, "camera": camera, "text": text}
-    return ObjectView(**(values | changes))  # type: ignore[arg-type]
 
 
 def test_weights_are_small_and_say_what_they_are():
@@ -85,7 +76,7 @@ def test_the_wrist_turns_with_the_camera(predictor, stills):
     view = view_of(stills[0], "pour out the cup")
     turn = Rotation.from_euler("z", 1.0)
     eye = SHOULDER + turn.apply(view.camera.position - SHOULDER)
-    moved = view_of(stills[0], "pour out the cup", camera=Pose(eye, turn * view.camera.rotation))
+    moved = replace(view, camera=Pose(eye, turn * view.camera.rotation))
     here, there = (predictor.predict(v, "", np.random.default_rng(0)).wrist_in_base for v in (view, moved))
     assert np.allclose((turn * here).as_matrix(), there.as_matrix(), atol=1e-9)
 
@@ -93,7 +84,7 @@ def test_the_wrist_turns_with_the_camera(predictor, stills):
 def test_noise_in_place_of_a_thing_is_less_certain(predictor, stills):
     view = view_of(stills[0], "pour out the cup")
     noise = np.random.default_rng(0).integers(0, 255, view.crop.shape).astype(np.uint8)
-    odd = predictor.predict(view_of(stills[0], "pour out the cup", crop=noise), "", np.random.default_rng(0))
+    odd = predictor.predict(replace(view_of(stills[0], "pour out the cup"), crop=noise), "", np.random.default_rng(0))
     assert odd.confidence < predictor.predict(view, "", np.random.default_rng(0)).confidence
 
 
@@ -102,9 +93,9 @@ def test_refusals(predictor, stills):
         predictor.predict(view_of(stills[0], "  "), "", np.random.default_rng(0))
     assert caught.value.code == codes.BAD_OBSERVATION
     with pytest.raises(DeftError, match="no object region"):
-        view_of(stills[0], "x", mask=np.zeros_like(stills[0].mask))
+        replace(view_of(stills[0], "x"), mask=np.zeros_like(stills[0].mask))
     with pytest.raises(DeftError, match="its roi"):
-        view_of(stills[0], "x", roi=(0, 0, 5, 5))
+        replace(view_of(stills[0], "x"), roi=(0, 0, 5, 5))
     with pytest.raises(ConfigError, match="no affordance weights"):
         make_predictor("learned", "/nowhere/weights.safetensors")
     with pytest.raises(ConfigError, match="did you mean 'learned'"):

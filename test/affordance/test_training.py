@@ -139,7 +139,9 @@ def test_training_ends_when_held_out_objects_gain_nothing(blocks, small, tmp_pat
 
 def test_two_processes_under_torchrun(blocks, small, tmp_path):
     config = tmp_path / "small.yaml"
-    config.write_text(yaml.safe_dump(small.model_dump(mode="json")))  # each process has one thread, below
+    settings = small.model_dump(mode="json")
+    settings["training"] |= {"epochs": 30, "learning_rate": 1e-12, "patience": 2}  # all processes must end together
+    config.write_text(yaml.safe_dump(settings))  # each process has one thread, below
     command = ["torchrun", "--nproc-per-node", "2", "--no-python", "deft", "train-affordance", str(blocks), "--out",
                str(tmp_path / "out"), "--config", str(config), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},

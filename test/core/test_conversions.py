@@ -79,8 +79,10 @@ def test_clouds_of_other_makers_are_read_and_broken_ones_refused():
     msg = PointCloud2(height=1, width=4, fields=fields, point_step=20, row_step=80, data=rows.tobytes())
     assert conv.cloud_from_msg(msg).tolist() == [[1.0, 2.0, z] for z in range(4)]
     assert conv.cloud_from_msg(PointCloud2()).shape == (0, 3)
-    with pytest.raises(ValueError, match="all its points"):
-        conv.cloud_from_msg(PointCloud2(height=1, width=5, fields=fields, point_step=20, row_step=100, data=rows.tobytes()))
+    whole = {"height": 1, "width": 4, "fields": fields, "point_step": 20, "row_step": 80, "data": rows.tobytes()}
+    for change in ({"width": 5, "row_step": 100}, {"row_step": 96}, {"is_bigendian": True}, {"fields": fields[:2]}):
+        with pytest.raises(ValueError, match="all its points"):
+            conv.cloud_from_msg(PointCloud2(**(whole | change)))
 
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,4 +57,5 @@ def test_a_series_goes_on_and_is_read_as_labels(tmp_path):
     labels = list(read_labels(tmp_path / "s"))
     assert len(labels) == len(result.labelled) >= 3 and not begin(series)[0]
     assert {label["thing"] for label in labels} == {"000000", "000001", "000002"}
+    assert begin(replace(series, pictures=4))[0] == [0], "made longer, the last shard lacks a picture"
     assert all(label["version"] == 2 and len(label["lens"]) == 4 for label in labels)

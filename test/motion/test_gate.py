@@ -103,11 +103,13 @@ def test_the_table_and_the_workspace_bound_the_hand(gate, robot, hand):
 def test_no_part_of_the_robot_may_meet_another_but_what_does_may_part(gate, robot, hand):
     start, fingers = np.array(robot.ready), np.array(hand.open_pose)
     folded = start.copy()
-    folded[5] += 1.75  # the fingers reach the upper arm, far above the table
+    folded[5] += 1.7  # the fingers reach the upper arm, far above the table
     with pytest.raises(DeftError, match="would touch") as caught:
         gate.check(ramp(start, folded, 4.0, 1.0), None, RobotState(1.0, start, fingers, 0.0))
     assert caught.value.code == codes.GATE_REFUSED
     gate.check(ramp(folded, start, 4.0, 1.0), None, RobotState(1.0, folded, fingers, 0.0))
+    there_and_back = ramp(folded, start, 4.0, 1.0).then(ramp(start, folded, 4.0, 1.0))
+    assert code(lambda: gate.check(there_and_back, None, RobotState(1.0, folded, fingers, 0.0))) == codes.GATE_REFUSED
 
 
 def test_stale_missing_and_broken_states_are_refused(gate, state, arm):

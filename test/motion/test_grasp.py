@@ -107,6 +107,20 @@ def test_cancel_holds_where_the_robot_is(rig):
     assert np.allclose(rig.world.joint_state()[0][:7], rig.robot.park, atol=0.02)
 
 
+@pytest.mark.parametrize("where", ["at the hand", "at the park pose"])
+def test_what_was_seen_is_forgotten_where_it_bars_the_way_home(rig, where):
+    seen, xi = rig.look()
+    phase = [""]
+    with pytest.raises(Cancelled):
+        rig.executor.execute(rig.goal(seen, side_grasp(rig, xi)), 0, lambda name, _: phase.append(name),
+                             lambda: phase[-1] == "grasp")
+    model = rig.planner._model
+    arm = rig.world.joint_state()[0][:7] if where == "at the hand" else np.array(rig.robot.park)
+    model.set_surroundings(model.grasp_pose(arm).position[None])
+    rig.executor.park(0, lambda: False)
+    assert np.allclose(rig.world.joint_state()[0][:7], rig.robot.park, atol=0.02) and not model.knows_surroundings
+
+
 def test_a_collision_is_noticed_and_backed_out_of(rig):
     """The approach is driven into an obstacle that nobody saw: stop, open, back out, park, and say so."""
     seen, xi = rig.look()

@@ -103,6 +103,15 @@ def test_what_stands_on_the_table_is_solid_down_to_it_until_it_is_forgotten(robo
     assert not model.knows_surroundings and not model.colliding(arm, fingers)
 
 
+def test_what_lay_in_the_box_of_a_moved_object_is_forgotten_with_it_and_no_more(model):
+    model.set_object(np.array([0.5, 0.0, 0.06]), np.array([0.08, 0.08, 0.12]))
+    of_it, beside, senseless = [[0.5, 0.03, 0.11], [0.5, 0.0, 0.01]], [[0.5, 0.2, 0.05]], [[np.nan, 0.0, 0.0], [0.0, 0.0, 1e9]]
+    model.set_surroundings(np.array(of_it + beside + senseless))
+    model.forget_object()
+    assert model.knows_surroundings and model._surroundings.tolist() == beside
+    model.set_surroundings(np.zeros((0, 3)))
+
+
 def test_planner_goes_round_an_obstacle_and_repeats_with_its_seed(robot, hand, model):
     planner, fingers = OmplPlanner(model), np.array(hand.open_pose)
     goal = np.array(robot.ready)

@@ -13,6 +13,9 @@ Array = NDArray[np.float64]
 UNDISTORTION = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-10)  # iterations and change that end it
 
 
+SURROUNDINGS_CELL = 0.02  # m, in which what stands on the table is told and avoided
+
+
 @dataclass(frozen=True)
 class Pose:
     """A rigid transform: pose of a child frame in a parent frame.

@@ -15,7 +15,7 @@ from deft_core.types import Array, GraspParameters, Pose
 from deft_motion import codes
 from deft_motion.gate import RobotState
 from deft_motion.grasp_plan import GraspGoal, GraspPlan, GraspPlanner
-from deft_motion.kinematics import ArmHandModel
+from deft_motion.kinematics import NOTHING, ArmHandModel
 from deft_motion.paths import JointPath, ramp, still, time_optimal
 from deft_motion.planner import Planner
 
@@ -126,16 +126,26 @@ class GraspExecutor:
     def park(self, seed: int, cancelled: Callable[[], bool], done: Execution | None = None) -> None:
         """Open the hand and bring the arm to its park pose; where it hits something, back off and plan again.
 
+        What stood on the table when the grasp was planned is avoided, unless it bars the way: it may have moved. Afterwards
+        it is forgotten.
+
         Raises:
-            DeftError: EXECUTION_FAILED after PARK_ATTEMPTS, or a planning, gate or state code.
+            DeftError: EXECUTION_FAILED after PARK_ATTEMPTS, or a gate or state code.
             Cancelled: it holds where it was.
         """
-        self._model.set_object(None, None)  # it may no longer be where it was seen
+        self._model.forget_object()
+        try:
+            self._go_home(seed, cancelled, done)
+        finally:
+            self._model.set_surroundings(NOTHING)
+
+    def _go_home(self, seed: int, cancelled: Callable[[], bool], done: Execution | None) -> None:
+        """See park."""
         state = self._port.state()
         if np.abs(state.arm - self._park).max() < GOAL_TOLERANCE / 2 and np.abs(state.hand - self._open).max() < 0.1:
             return
-        why = ""
-        for attempt in range(PARK_ATTEMPTS):
+        attempt = 0
+        while True:
             try:
                 path = self._planner.plan(self._port.state().arm, self._park, self._open, seed + attempt)
                 self._run(path, self._hand_to_open(path.duration), (("park", 0.0, path.duration),), done, cancelled)
@@ -144,19 +154,16 @@ class GraspExecutor:
                 why = "the arm did not follow on the way to its park pose"
                 self._port.hold()
             except DeftError as error:
-                if error.code not in (codes.EXECUTION_FAILED, codes.PLANNING_FAILED):
+                if error.code not in (codes.EXECUTION_FAILED, codes.COLLISION, codes.PLANNING_FAILED):
                     raise
                 why = error.message
-                if self._forget():
+                if self._model.knows_surroundings:
+                    self._model.set_surroundings(NOTHING)
                     continue
-            self._back_off(attempt, done, cancelled)
-        raise DeftError(codes.EXECUTION_FAILED, f"{why}; clear it by hand, then run again")
-
-    def _forget(self) -> bool:
-        """No longer avoid what was seen before the grasp: it bars the way, and it may have moved. False: it was forgotten."""
-        known = self._model.knows_surroundings
-        self._model.set_surroundings(np.zeros((0, 3)))
-        return known
+            attempt += 1
+            if attempt == PARK_ATTEMPTS:
+                raise DeftError(codes.EXECUTION_FAILED, f"{why}; clear it by hand, then run again")
+            self._back_off(attempt - 1, done, cancelled)
 
     def _back_off(self, attempt: int, done: Execution | None, cancelled: Callable[[], bool]) -> None:
         """Get clear of what the arm has run into, which no camera has seen there: off the palm, or straight up.

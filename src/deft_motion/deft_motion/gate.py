@@ -42,7 +42,7 @@ class RobotState:
 
 
 class SafetyGate:
-    """Checks commands against limits, speed, workspace, table, freshness and the stop latch.
+    """Checks commands against limits, speed, workspace, table, the robot's own parts, freshness and the stop latch.
 
     Thread-safe. Refusals are DeftErrors with STOPPED, STALE_STATE, OUT_OF_WORKSPACE or GATE_REFUSED.
     """
@@ -157,22 +157,25 @@ class SafetyGate:
     def _check_space(self, arm: JointPath, hand: JointPath) -> None:
         """Palm inside the workspace, nothing in the table, no part of the robot in another, sampled along the path.
 
-        A robot that is outside already may come back: only points worse than the first are refused.
+        A robot that is outside already may come back: only points worse than the first are refused, and parts that touch
+        at the start may stay so until they have parted.
         """
         low, high = np.array(self._robot.workspace.lower), np.array(self._robot.workspace.upper)
-        outside_at_start, clearance_at_start, folded_at_start = 0.0, 0.0, ""
+        outside_at_start, clearance_at_start, parting = 0.0, 0.0, set[str]()
         for k, time in enumerate(np.arange(0.0, arm.duration + CHECK_SECONDS, CHECK_SECONDS)):
             q, fingers = arm.at(time), hand.at(time)
             palm = self._model.grasp_pose(q).position
             outside = float(np.maximum(low - palm, palm - high).max())
             clearance = self._model.clearance(q, fingers)
-            folded = self._model.folded(q, fingers)
+            touching = self._model.self_contacts(q, fingers)
             if k == 0:
-                outside_at_start, clearance_at_start, folded_at_start = outside, clearance, folded
+                outside_at_start, clearance_at_start, parting = outside, clearance, touching
             if outside > max(0.0, outside_at_start) + 1e-3:
                 raise DeftError(codes.OUT_OF_WORKSPACE, f"the palm would leave the workspace at {palm.round(3).tolist()} m; "
                                 "the workspace is in the robot's YAML")
             if clearance < min(MIN_CLEARANCE, clearance_at_start) - 1e-3:
                 raise DeftError(codes.GATE_REFUSED, f"the hand would come within {clearance * 1000:.1f} mm of the table")
-            if folded and not folded_at_start:
-                raise DeftError(codes.GATE_REFUSED, f"{folded} of the robot would touch")
+            if touching - parting:
+                raise DeftError(codes.GATE_REFUSED, f"{min(touching - parting)} of the robot would touch; take another grasp, "
+                                "or move the object")
+            parting &= touching

@@ -13,7 +13,7 @@ from deft_core.errors import DeftError
 from deft_core.types import Array, GraspParameters, Pose
 from deft_motion import codes
 from deft_motion.gate import SafetyGate
-from deft_motion.kinematics import ArmHandModel
+from deft_motion.kinematics import NOTHING, ArmHandModel
 from deft_motion.paths import JointPath, ramp, still, time_optimal
 
 BACK_OFF = (0.10, 0.14, 0.18, 0.22)  # m along the palm normal, the first that does not touch the object
@@ -24,7 +24,8 @@ SQUEEZE_SECONDS = 0.3    # at least
 TRAJECTORY_STEP = 0.1    # s, spacing of the poses along tau
 CLEARANCE = 0.008        # m, wrist and hand stay this far above the table: the arm gives when the hand squeezes
 MAX_LIFT = 0.08          # m, a grasp that needs more is infeasible
-RAISES = 4               # attempts to bring a trajectory above the table
+HEIGHTS = 4              # that are tried, for the grasp and for what follows it
+ROUNDING = 5e-4          # m, of CLEARANCE
 RAISE_EASE = 4           # steps of a trajectory over which it is raised before and after a place that needs it
 RANDOM_STARTS = 12
 
@@ -43,7 +44,7 @@ class GraspGoal:
     table_height: float
     object_centre: Array
     object_extent: Array
-    surroundings: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    surroundings: Array = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class GraspPlanner:
         self._open = np.array(hand.open_pose)
 
     def plan(self, goal: GraspGoal) -> GraspPlan:
-        """The plan for a goal. Leaves what the goal says of table, object and surroundings in the model.
+        """The plan for a goal. The pregrasp touches nothing that was seen; from there on the hand means to touch.
+
+        Leaves what the goal says of table, object and surroundings in the model.
 
         Raises:
             DeftError: BAD_INPUT, OUT_OF_WORKSPACE, UNREACHABLE, COLLISION or GATE_REFUSED.
@@ -97,8 +100,7 @@ class GraspPlanner:
 
     def _validated(self, goal: GraspGoal) -> GraspParameters:
         grasp = goal.grasp
-        seen = np.concatenate([[goal.table_height], goal.object_centre, goal.object_extent, np.ravel(goal.surroundings)])
-        if not grasp.finite() or not np.isfinite(seen).all():
+        if not grasp.finite() or not np.isfinite([goal.table_height, *goal.object_centre, *goal.object_extent]).all():
             raise DeftError(codes.BAD_INPUT, "the grasp or the observed object is not finite")
         if grasp.frame not in ("", self._robot.base_frame):
             raise DeftError(codes.BAD_INPUT, f"the grasp is in frame '{grasp.frame}', needed '{self._robot.base_frame}'")
@@ -138,12 +140,12 @@ class GraspPlanner:
     def _clear_of_table(self, grasp: GraspParameters, start: Array, closed: Array, squeezed: Array) -> tuple[float, Array]:
         """How far to raise the grasp so that open and closed hand stay above the table, and its posture."""
         lift = 0.0
-        for _ in range(4):
+        for _ in range(HEIGHTS):
             arm = self._model.inverse(self._model.palm_target(grasp.raised(lift).contact, grasp.rotation()), start)
             if arm is None:
                 raise DeftError(codes.UNREACHABLE, "no inverse kinematics solution")
             lowest = min(self._model.clearance(arm, q) for q in (self._open, closed, squeezed))
-            if lowest >= CLEARANCE - 5e-4:
+            if lowest >= CLEARANCE - ROUNDING:
                 return lift, arm
             lift += CLEARANCE - lowest
             if lift > MAX_LIFT:
@@ -180,14 +182,14 @@ class GraspPlanner:
         times = np.linspace(0.0, keys[-1], max(2, int(np.ceil(keys[-1] / TRAJECTORY_STEP)) + 1))
         shifts = np.stack([np.interp(times, keys, [w.xyz[i] for w in task.trajectory]) for i in range(3)], axis=1)
         turns = np.stack([np.interp(times, keys, [w.rotvec[i] for w in task.trajectory]) for i in range(3)], axis=1)
-        for _ in range(RAISES):
+        for _ in range(HEIGHTS):
             poses = [self._model.palm_target(grasp.contact + shift, Rotation.from_rotvec(turn) * grasp.rotation())
                      for shift, turn in zip(shifts, turns, strict=True)]
             path = self._model.follow(poses, arm)
             if path is None:
                 raise DeftError(codes.UNREACHABLE, "the post-grasp trajectory cannot be followed from this grasp")
             missing = CLEARANCE - np.array([self._model.clearance(q, squeezed) for q in path])
-            if missing.max() <= 5e-4:
+            if missing.max() <= ROUNDING:
                 return path, times
             shifts[1:, 2] += _spread(np.maximum(missing, 0.0))[1:]
         raise DeftError(codes.COLLISION, "the hand would meet the table on the post-grasp trajectory, however it is raised")

@@ -17,18 +17,19 @@ from scipy.spatial.transform import Rotation
 
 from deft_core.descriptions import HandConfig, RobotConfig, example_robot_data_root, resolve_model
 from deft_core.errors import ConfigError
-from deft_core.types import Array, Pose
+from deft_core.types import SURROUNDINGS_CELL, Array, Pose
 
 POSITION_TOLERANCE = 2e-4  # m
 ROTATION_TOLERANCE = 2e-3  # rad
 DAMPING = 0.03
 MAX_ITERATIONS = 80
 NULL_SPACE_GAIN = 0.05
+NOTHING = np.zeros((0, 3))  # no points
 IK_LIMIT_MARGIN = 0.05  # rad, kept from the joint limits, for splines between solutions
 CIRCLE_LIMIT = np.pi  # rad, joints that turn more than once are used within half a turn
 CIRCLE_CORNERS = 24  # of the prism around a cylinder
 OBJECT_MARGIN = 0.01  # m, the observed box is grown by this
-CELL = 0.02  # m, in which what stands on the table is known
+REACH = 2.0  # m from the base in each direction, what is farther cannot be met
 
 
 def _se3(pose: Pose) -> pin.SE3:
@@ -94,7 +95,7 @@ class ArmHandModel:
             "table", 0, pin.SE3(np.eye(3), np.array([0, 0, self.robot.table_height])), table))
         self._object = g.addGeometryObject(pin.GeometryObject("object", 0, pin.SE3.Identity(), coal.Box(1e-3, 1e-3, 1e-3)))
         self._seen = g.addGeometryObject(pin.GeometryObject(
-            "what stands on the table", 0, pin.SE3.Identity(), coal.makeOctree(np.zeros((1, 3)), CELL)))
+            "what stands on the table", 0, pin.SE3.Identity(), coal.makeOctree(np.zeros((1, 3)), SURROUNDINGS_CELL)))
         arm_joints = [self.model.getJointId(n) for n in self.robot.joint_names]
         robot = [i for i, o in enumerate(g.geometryObjects) if i not in (self._table, self._object, self._seen)]
         joint = {i: g.geometryObjects[i].parentJoint for i in robot}
@@ -114,7 +115,7 @@ class ArmHandModel:
         self._supports = [_support(g.geometryObjects[i].geometry) for i in self._outer]
         self.geometry_data = pin.GeometryData(g)
         self.set_object(None, None)
-        self.set_surroundings(np.zeros((0, 3)))
+        self.set_surroundings(NOTHING)
 
     def _pair_all(self, moving: Sequence[int], thing: int) -> list[int]:
         """Pairs of a thing with each moving shape; their indices."""
@@ -198,22 +199,32 @@ class ArmHandModel:
     def set_surroundings(self, points: Array) -> None:
         """Points (n, 3), m, base frame, on what stands on the table, as an obstacle of cells that reach down to the table.
 
-        What lies under a seen surface was not seen and counts as solid.
+        What lies under a seen surface was not seen and counts as solid. Points beyond REACH, and NaN, are left out.
         """
         points = np.asarray(points, float).reshape(-1, 3)
+        self._surroundings = points[(np.abs(points) < REACH).all(axis=1)]
         for k in self._seen_pairs:
-            self.geometry_data.activeCollisionPairs[k] = len(points) > 0
-        if len(points):
+            self.geometry_data.activeCollisionPairs[k] = self.knows_surroundings
+        if self.knows_surroundings:
             table = self.geometry.geometryObjects[self._table].placement.translation[2]
-            down = [np.arange(p[2], min(table, p[2] - 1e-3), -CELL) for p in points]
-            columns = [np.column_stack([np.tile(p[:2], (len(z), 1)), z]) for p, z in zip(points, down, strict=True)]
-            self.geometry.geometryObjects[self._seen].geometry = coal.makeOctree(np.vstack(columns), CELL)
+            down = [np.arange(p[2], min(table, p[2] - 1e-3), -SURROUNDINGS_CELL) for p in self._surroundings]
+            columns = [np.column_stack([np.tile(p[:2], (len(z), 1)), z])
+                       for p, z in zip(self._surroundings, down, strict=True)]
+            self.geometry.geometryObjects[self._seen].geometry = coal.makeOctree(np.vstack(columns), SURROUNDINGS_CELL)
         self._refresh_broad_phase()
+
+    def forget_object(self) -> None:
+        """The object may no longer be where it was seen: neither its box nor what of the surroundings lay in it counts."""
+        item = self.geometry.geometryObjects[self._object]
+        if self.geometry_data.activeCollisionPairs[self._object_pairs[0]]:
+            away = np.abs(self._surroundings - item.placement.translation) > item.geometry.halfSide + SURROUNDINGS_CELL / 2
+            self.set_surroundings(self._surroundings[away.any(axis=1)])
+        self.set_object(None, None)
 
     @property
     def knows_surroundings(self) -> bool:
         """There are points of what stands on the table."""
-        return bool(self.geometry_data.activeCollisionPairs[self._seen_pairs[0]])
+        return len(self._surroundings) > 0
 
     def _refresh_broad_phase(self) -> None:
         """The broad phase copies shapes and active pairs, so it is made anew when they change."""
@@ -226,21 +237,21 @@ class ArmHandModel:
         if not pin.computeCollisions(self.model, self.data, self._broad_phase, q, True):
             return ""
         pin.computeCollisions(self.model, self.data, self.geometry, self.geometry_data, q, True)
-        for k, pair in enumerate(self.geometry.collisionPairs):
+        for k in range(len(self.geometry.collisionPairs)):
             if self.geometry_data.activeCollisionPairs[k] and self.geometry_data.collisionResults[k].isCollision():
-                items = self.geometry.geometryObjects
-                return f"{items[pair.first].name} and {items[pair.second].name}"
+                return self._named(k)
         return "parts of the robot"
 
-    def folded(self, arm: Array, hand: Array) -> str:
-        """Names of two parts of the robot that touch each other, "" when none do; table and object do not count."""
+    def self_contacts(self, arm: Array, hand: Array) -> set[str]:
+        """Names of the pairs of the robot's parts that touch. Fingers among each other and neighbours are not looked at."""
         pin.updateGeometryPlacements(self.model, self.data, self.geometry, self.geometry_data, self.full(arm, hand))
-        items = self.geometry.geometryObjects
-        for k in range(self._self_pairs):
-            if pin.computeCollision(self.geometry, self.geometry_data, k):
-                pair = self.geometry.collisionPairs[k]
-                return f"{items[pair.first].name} and {items[pair.second].name}"
-        return ""
+        return {self._named(k) for k in range(self._self_pairs) if pin.computeCollision(self.geometry, self.geometry_data, k)}
+
+    def _named(self, pair: int) -> str:
+        """The two things of a collision pair."""
+        first, second = (self.geometry.geometryObjects[i].name for i in (self.geometry.collisionPairs[pair].first,
+                                                                       self.geometry.collisionPairs[pair].second))
+        return f"{first} and {second}"
 
     def blocked(self, arm: Array, hand: Array) -> bool:
         """True where a plan may not pass: something touches, or the palm is outside the workspace."""

@@ -33,6 +33,7 @@ class MotionNode(Node):
         self._config_dir = declare_config_dir(self)
         robot, hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
         refuse_unknown_parameters(self)
+        self._base_frame = robot.base_frame
         # One model for planning, one for the gate: checks and motions run in different threads.
         self._gate = SafetyGate(robot, hand, ArmHandModel(robot, hand))
         self._check_planner = GraspPlanner(robot, hand, ArmHandModel(robot, hand), self._gate)
@@ -62,6 +63,9 @@ class MotionNode(Node):
             grasp, surroundings = conv.grasp_from_msg(request.grasp), conv.cloud_from_msg(request.surroundings)
         except ValueError as error:
             raise DeftError(codes.BAD_INPUT, str(error)) from None
+        if request.surroundings.header.frame_id not in ("", self._base_frame):
+            raise DeftError(codes.BAD_INPUT, f"surroundings are in frame '{request.surroundings.header.frame_id}', needed "
+                            f"'{self._base_frame}'")
         return GraspGoal(grasp, self._task(request.task), request.table_height,
                          conv.xyz(request.object_centre), conv.xyz(request.object_extent), surroundings)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deft_core.descriptions import RobotConfig
 from deft_core.errors import DeftError
 from deft_core.projection import CameraView
-from deft_core.types import Array, Intrinsics
+from deft_core.types import SURROUNDINGS_CELL, Array, Intrinsics
 from deft_perception import codes
 from deft_perception.choice import LEAST_SCORE, find
 from deft_perception.look import LookConfig, part
@@ -24,9 +24,7 @@ LITTLE_DEPTH = 0.5      # share of mask pixels with depth, less is flagged
 NO_DEPTH_SHARE = 0.1    # less is refused
 UNCERTAIN_TABLE = 0.4   # share of the region's points on the table's plane, less is flagged
 CLOUD_POINTS = 4096     # the object's cloud is thinned to this
-LEAST_STANDING = 0.012  # m above the table, what is lower is table
-CELL = 0.02             # m, in which what stands on the table is told
-CELL_POINTS = 3         # of the coarse cloud in a cell; fewer are noise at borders
+CELL_POINTS = 3         # of the coarse cloud in a cell of the surroundings; fewer are noise at borders
 
 
 @dataclass(frozen=True)
@@ -115,11 +113,10 @@ class Observer:
 
 
 def standing_on(scene: TableScene) -> NDArray[np.float32]:
-    """Points (m, 3), m, base frame: the centres of the CELL-sized cells in which something is seen to stand on the table."""
-    with np.errstate(invalid="ignore"):
-        standing = scene.inside & (scene.height > LEAST_STANDING) & (scene.cloud[2] < scene.region.upper[2])
-    cells, counts = np.unique(np.floor(scene.cloud[:, standing].T / CELL), axis=0, return_counts=True)
-    return np.asarray((cells[counts >= CELL_POINTS] + 0.5) * CELL, np.float32)
+    """Points (m, 3), m, base frame: the centres of the cells in which something is seen to stand on the table,
+    inside the object region, this object too."""
+    cells, counts = np.unique(np.floor(scene.cloud[:, scene.standing].T / SURROUNDINGS_CELL), axis=0, return_counts=True)
+    return np.asarray((cells[counts >= CELL_POINTS] + 0.5) * SURROUNDINGS_CELL, np.float32)
 
 
 def _visible(scene: TableScene, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:

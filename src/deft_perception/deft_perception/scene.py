@@ -65,6 +65,12 @@ class TableScene:
         """Coarse: m above the table, NaN where there is no depth."""
         return self.table.height_above(self.cloud)
 
+    @cached_property
+    def standing(self) -> Mask:
+        """Coarse: something stands there on the table, inside the object region."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.inside & (self.height > self._config.standing) & (self.cloud[2] < self.region.upper[2]))
+
     def height_in(self, window: Window) -> NDArray[np.float32]:
         """m above the table in a window of the full image, NaN where there is no depth."""
         return self.table.height_above(self.view.cloud(self.depth[window], window))

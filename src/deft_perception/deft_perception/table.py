@@ -27,6 +27,7 @@ class TableConfig(Config):
     min_share: Positive = Field(default=0.15, description="share of valid points in the object region that the plane needs")
     search: Positive = Field(default=0.06, description="m, the plane may be this much higher or lower than the robot's YAML "
                              "says: the top of a box is not the table, however large")
+    standing: Positive = Field(default=0.010, description="m, what is higher than this above the table stands in the arm's way")
     trials: int = Field(default=80, gt=0, description="random triples tried for the plane")
 
 

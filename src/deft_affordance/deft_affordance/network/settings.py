@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from deft_core.config import Config
 
@@ -40,8 +40,8 @@ class NetworkSettings(Config):
     language: Language = Field(default=Language.minilm, description="minilm | clip | none")
     language_checkpoint: str = Field(default="", description="of open_clip's ViT-B-32")
     picture: int = Field(default=128, ge=64, le=512, multiple_of=32, description="pixels, side of the square that is seen")
-    deconvolutions: tuple[int, ...] = Field(default=(128, 64, 32), min_length=1, max_length=4, description="channels, each "
-                                            "doubles the heatmap's resolution")
+    deconvolutions: tuple[PositiveInt, ...] = Field(default=(128, 64, 32), min_length=1, max_length=4, description="channels, "
+                                                    "each doubles the heatmap's resolution")
     laterals: bool = Field(default=True, description="finer features of the encoder join the deconvolutions")
     text_in_contact: bool = Field(default=True, description="the text scales and shifts the deconvolutions' input")
     pooled: bool = Field(default=False, description="the transformer sees one visual token instead of one a cell")
@@ -51,3 +51,9 @@ class NetworkSettings(Config):
     hidden: int = Field(default=576, ge=8, description="of the last layers for wrist and hand")
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     turn: Turn = Field(default=Turn.six_d, description="axis_angle | six_d")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NetworkSettings:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self

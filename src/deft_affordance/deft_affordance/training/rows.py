@@ -119,11 +119,13 @@ def _row(record: dict[str, Any], crop: bytes, path: Path) -> Row | None:
         raise ConfigError(f"'{path}' holds labels of version {record['version']}, needed {VERSION}; extract them again")
     if record["wrist"] is None or record["mano_pose"] is None:
         return None
-    picture = np.asarray(cv2.imdecode(np.frombuffer(crop, np.uint8), cv2.IMREAD_COLOR_RGB))
+    picture = cv2.imdecode(np.frombuffer(crop, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        raise ValueError("its picture is damaged")
     box, (fx, fy, cx, cy) = record["box"], record["lens"]
     lens = Intrinsics(int(2 * cx + 1), int(2 * cy + 1), fx, fy, cx, cy)
     thing = f"{record['dataset']}/{record['thing'] or record['key']}"
-    return Row(thing, record["text"], picture, np.array(box[:2], float), lens,
+    return Row(thing, record["text"], np.asarray(picture), np.array(box[:2], float), lens,
                np.array(record["points"], float), np.array(record["contact"], float), Rotation.from_rotvec(record["wrist"]),
                np.array(record["mano_pose"], float), None if record.get("body") is None else np.array(record["body"]),
                _number(record["surface"]), _number(record["behind"]))

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ else:
     nn = torch.nn
 
 CLIP = 5.0             # of the gradient's norm
+FORMAT = 2             # of checkpoints
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "affordance.safetensors"
 
 
@@ -91,7 +93,8 @@ class Trainer:
         self._half = torch.autocast(self.device.type, torch.bfloat16, enabled=half)
         self._history: list[dict[str, Any]] = []  # an Epoch each
         self._best: dict[str, torch.Tensor] = {}
-        self._fingerprint = {"config": config.model_dump(mode="json"), "rows": len(rows), "texts": len(self._texts)}
+        labels = zlib.crc32("\n".join(f"{row.thing}|{row.text}" for row in rows).encode())
+        self._fingerprint = {"format": FORMAT, "config": config.model_dump(mode="json"), "labels": f"{len(rows)}/{labels:08x}"}
         self._resume()
 
     @property
@@ -137,6 +140,8 @@ class Trainer:
             writer.close()
         if self._world > 1:
             torch.distributed.destroy_process_group()
+        if not self._best:
+            raise ConfigError("the loss was not finite in any epoch; lower learning_rate, or look for broken labels")
         self.net.load_state_dict(self._best)
         self.net.eval()
 
@@ -198,7 +203,10 @@ class Trainer:
             sums["contact"] += share * float((answer.contact - here.contact).norm(dim=1).mean())
             sums["hand"] += share * float(parts["hand"])
             angles.append(np.degrees(angle_between(answer.turn, here.turn).cpu().double().numpy()))
-        return sums | {"wrist_degrees": float(np.median(np.concatenate(angles)))}
+        figures = [sums | {"wrist_degrees": float(np.median(np.concatenate(angles)))}]
+        if self._world > 1:  # running means differ a little: all must decide alike whether to go on
+            torch.distributed.broadcast_object_list(figures, device=self.device)
+        return figures[0]
 
     # Optimiser and checkpoints
 

@@ -106,13 +106,14 @@ def cloud_msg(points: NDArray[np.float32], header: Header) -> PointCloud2:
 
 
 def cloud_from_msg(message: PointCloud2) -> Array:
-    """Points (n, 3), m, in the message's frame. Raises ValueError: no float32 x, y, z, or fewer bytes than it says."""
+    """Points (n, 3), m, in the message's frame. Raises ValueError: no float32 x, y, z, padded rows, or bytes are missing."""
     offsets = {f.name: f.offset for f in message.fields if f.datatype == PointField.FLOAT32 and f.count == 1}
     size, step = message.width * message.height, message.point_step
     if not size:
         return np.zeros((0, 3))
-    if not set("xyz") <= set(offsets) or message.is_bigendian or len(message.data) < size * step:
-        raise ValueError("the cloud needs little-endian float32 fields x, y and z, and all its points")
+    if not set("xyz") <= set(offsets) or message.is_bigendian or message.row_step != message.width * step \
+            or len(message.data) < size * step:
+        raise ValueError("the cloud needs little-endian float32 fields x, y and z, rows without padding, and all its points")
     layout = np.dtype({"names": list("xyz"), "formats": ["<f4"] * 3, "offsets": [offsets[n] for n in "xyz"], "itemsize": step})
     points = np.frombuffer(message.data, layout, size)
     return np.stack([points[n] for n in "xyz"], axis=1).astype(float)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import mujoco
 import numpy as np
@@ -13,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.hand_mesh import HandMesh
+from deft_human_video.synthetic.motion import Shot
 from deft_human_video.synthetic.split import Split, cells
 from deft_human_video.synthetic.things import Thing
 
@@ -25,18 +24,6 @@ DEPTH_NOISE = 0.0012      # m at 1 m, growing with the square of distance, as a 
 SKINS = ((0.96, 0.80, 0.69), (0.90, 0.71, 0.58), (0.80, 0.60, 0.46), (0.66, 0.46, 0.33), (0.50, 0.33, 0.23), (0.36, 0.23, 0.16))
 # (3, 3): the optical frame's axes (x right, y down, z ahead) in MuJoCo's camera frame (x right, y up, z behind)
 OPTICAL = np.diag([1.0, -1.0, -1.0])
-
-
-@dataclass(frozen=True)
-class Shot:
-    """What one frame is rendered from, world frame: the camera's optical frame, the wrist, the joints, the direction (3,) from
-    the wrist to the elbow, the thing."""
-
-    camera: Pose
-    wrist: Pose | None  # None: the hand is not there yet
-    mano_pose: Array
-    elbow: Array
-    thing: Pose
 
 
 def surface(rng: np.random.Generator, split: Split = Split.all) -> NDArray[np.uint8]:

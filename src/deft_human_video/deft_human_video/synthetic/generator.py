@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 from deft_core.types import Array, Intrinsics, Pose
 from deft_human_video.hand_mesh import HandMesh, draw_hand
 from deft_human_video.mirror import FLIP, mirrored_box, mirrored_frame, mirrored_pixels
-from deft_human_video.synthetic.film import Film, Shot
+from deft_human_video.synthetic.film import Film
 from deft_human_video.synthetic.grips import PURPOSES, Grip, NoGripError, take, touched
-from deft_human_video.synthetic.motion import Performance
+from deft_human_video.synthetic.motion import Performance, Shot
 from deft_human_video.synthetic.solids import distance
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.things import HeldOut, Thing, draw_thing

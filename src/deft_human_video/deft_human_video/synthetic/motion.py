@@ -10,13 +10,24 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from deft_core.types import Array, Pose
 from deft_human_video.hand_mesh import HandMesh
-from deft_human_video.synthetic.film import Shot
 from deft_human_video.synthetic.grips import Grip, Purpose, forearm
 from deft_retarget.motions import poses_of
 
 AWAY_AT = np.array([0.34, -0.34, 0.16])  # m, world: out of the picture, where the right hand comes from
 HEAD_SWAY, HEAD_TURN = 0.008, 0.012      # m and rad, standard deviation of an idle head
 SWAY_SECONDS = 0.8
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What one frame is rendered from, world frame: the camera's optical frame, the wrist, the joints, the direction (3,) from
+    the wrist to the elbow, the thing."""
+
+    camera: Pose
+    wrist: Pose | None  # None: the hand is not there yet
+    mano_pose: Array
+    elbow: Array
+    thing: Pose
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from deft_human_video import __version__
 from deft_human_video.labels.engine import Engine, run
 from deft_human_video.labels.shards import open_folder
+from deft_human_video.synthetic.off_screen import off_screen
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.things import HeldOut
 
@@ -58,8 +58,7 @@ class _Work:
     series: Series
 
     def __call__(self, number: int) -> Piece:
-        os.environ.setdefault("MUJOCO_GL", "egl")
-        os.environ["LP_NUM_THREADS"] = "1"  # Mesa's software renderer; the work is shared out by clips
+        off_screen()
         from deft_human_video.synthetic.generator import film_clip
         from deft_human_video.synthetic.hoi4d_files import finished, write_clip
 

@@ -6,7 +6,6 @@ test a model where there is no video of people, and their cameras stand in more 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from deft_human_video.hand_mesh import HandMesh, draw_hand
 from deft_human_video.labels import contact_points, objects, shards
 from deft_human_video.labels.engine import Engine, run
 from deft_human_video.labels.label import GraspLabel, hand_drawn, lens_of
-from deft_human_video.synthetic.film import Film, Shot
 from deft_human_video.synthetic.grips import PURPOSES, SHOULDER, Grip, NoGripError, take, touched
-from deft_human_video.synthetic.motion import looking_at
+from deft_human_video.synthetic.motion import Shot, looking_at
+from deft_human_video.synthetic.off_screen import off_screen
 from deft_human_video.synthetic.phrases import phrase
 from deft_human_video.synthetic.split import Split
 from deft_human_video.synthetic.things import HeldOut, Thing, draw_thing
@@ -137,6 +136,8 @@ def _camera(at: Array, rng: np.random.Generator) -> Pose:
 
 
 def _photographed(scene: Scene, split: Split, rng: np.random.Generator) -> Still:
+    from deft_human_video.synthetic.film import Film  # MuJoCo must not be imported before off_screen()
+
     film = Film(scene.thing, scene.hand, scene.intrinsics, rng, split)
     try:
         film.place(Shot(scene.camera, None, np.zeros(45), np.array([0.0, 0.0, 1.0]), scene.place), scene.place)
@@ -190,11 +191,24 @@ class StillSeries:
 
 
 def begin(series: StillSeries) -> tuple[list[int], list[shards.ShardResult]]:
-    """The shards to make and those that are there. Raises ConfigError: the folder holds another series."""
+    """The shards to make and those that are there; a shard of a shorter series that lacks pictures is made again.
+
+    Raises:
+        ConfigError: the folder holds another series.
+    """
     shards.open_folder(series.out, {
         "dataset": DATASET, "version": __version__, "seed": series.seed, "split": series.split.value,
         "held_out": [[thing.family, thing.dimensions] for thing in series.held_out]})
-    return shards.left_to_do(series.out, (series.pictures + PIECE - 1) // PIECE)
+    missing, there = shards.left_to_do(series.out, (series.pictures + PIECE - 1) // PIECE)
+    whole = [result for result in there if len(_pictures(series, result.number)) == len(
+        {key.split("-")[0] for key in (*result.labelled, *result.rejected)})]
+    short = {result.number for result in there} - {result.number for result in whole}
+    return sorted({*missing, *short}), whole
+
+
+def _pictures(series: StillSeries, number: int) -> range:
+    """Those of a shard."""
+    return range(number * PIECE, min((number + 1) * PIECE, series.pictures))
 
 
 def make(series: StillSeries, numbers: list[int], engine: Engine, workers: int,
@@ -210,11 +224,10 @@ class _Work:
     series: StillSeries
 
     def __call__(self, number: int) -> shards.ShardResult:
-        os.environ.setdefault("MUJOCO_GL", "egl")
-        os.environ["LP_NUM_THREADS"] = "1"  # Mesa's software renderer; the work is shared out by pictures
+        off_screen()
         began, series = time.perf_counter(), self.series
         labels, rejected = [], {}
-        for k in range(number * PIECE, min((number + 1) * PIECE, series.pictures)):
+        for k in _pictures(series, number):
             view = still(k, series.seed, series.held_out, series.split)
             rng = np.random.default_rng([series.seed, k, 2])
             for purpose, grips in view.scene.grips.items():
