@@ -4,8 +4,6 @@ TASK ?= pick_cup
 EPISODES ?= 30
 SEED ?= 0
 SESSION ?=
-PICTURES ?= 6000
-CLIPS ?= 400
 ENV = . .venv/deft_env.sh
 
 .PHONY: help setup finetune test affordance lint clean
@@ -13,7 +11,7 @@ ENV = . .venv/deft_env.sh
 help:
 	@echo 'make finetune [TASK=pick_cup] [EPISODES=30] [SEED=0] [SESSION=dir]   fine-tune the simulated robot'
 	@echo 'make test                                                          run all tests'
-	@echo 'make affordance [PICTURES=6000] [CLIPS=400]                          make the labels and train the prior anew (hours)'
+	@echo 'make affordance                                                    make the labels and train the prior anew (2 hours)'
 	@echo 'make setup | lint | clean                                          environment and build | linters | remove both'
 
 setup:
@@ -26,10 +24,8 @@ test: setup lint
 	@$(ENV) && python -m pytest test
 
 affordance: setup
-	@$(ENV) && deft synthesize-labels build/affordance/stills --pictures $(PICTURES) --split train --seed 41 --workers 2 --no-sheet
-	@$(ENV) && deft synthesize build/affordance/clips --clips $(CLIPS) --split train --seed 31 --workers 2
-	@$(ENV) && deft extract hoi4d build/affordance/clips/hoi4d --out build/affordance/labels --contact-frame motion --workers 2
-	@$(ENV) && deft train-affordance build/affordance/stills build/affordance/labels --out build/affordance/training
+	@$(ENV) && deft synthesize-labels build/affordance/stills --pictures 4800 --split train --seed 41 --workers 2 --no-sheet
+	@$(ENV) && deft train-affordance build/affordance/stills --out build/affordance/training
 
 lint: setup
 	@$(ENV) && ruff check . && mypy
