@@ -40,12 +40,12 @@ VARIANT_LABELS, VARIANT_EPOCHS = 1600, 4
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "as shipped": {},
     "no text": {"network": {"language": "none"}},
-    "contact by L2": {"loss": {"contact": "l2"}},
-    "contact by cross-entropy": {"loss": {"contact": "nll"}},
-    "axis-angle by L2": {"network": {"turn": "axis_angle"}, "loss": {"wrist": "l2"}},
     "losses and heads of the paper": {"network": {"text_in_contact": False, "laterals": False, "pooled": True,
                                                   "turn": "axis_angle"},
-                                      "loss": {"contact": "l2", "wrist": "l2", "wrist_weight": 0.1}}}
+                                      "loss": {"contact": "l2", "wrist": "l2", "wrist_weight": 0.1}},
+    "axis-angle by L2": {"network": {"turn": "axis_angle"}, "loss": {"wrist": "l2"}},
+    "contact by L2": {"loss": {"contact": "l2"}},
+    "contact by cross-entropy": {"loss": {"contact": "nll"}}}
 NEIGHBOUR_TEXT = 1.0  # weight of the text's distance beside the picture's, both of unit vectors
 
 
