@@ -216,7 +216,7 @@ HEADER = ("| | n | contact inside | contact off | wrist off people's mean, deg |
 
 def predict(views: list[TestView], options: argparse.Namespace) -> dict[str, Any]:
     """The network, by purpose, and whether its standard deviations hold."""
-    from deft_affordance.training.calibration import AXES, LEVELS, curve
+    from deft_affordance.training.calibration import AXES, LEVELS, curve, miscalibration
 
     records = judged(views, network_guesser(options.weights))
     print(HEADER)
@@ -226,11 +226,12 @@ def predict(views: list[TestView], options: argparse.Namespace) -> dict[str, Any
     curves = {}
     for name, axes in zip(("contact", "wrist"), AXES, strict=True):
         z = np.array([r[f"{name}_z"] for r in records])
-        found = curve(np.ones_like(z), z, axes)
+        said = np.ones_like(z), z, axes
+        found = curve(*said)
         curves[name] = found.tolist()
         print(f"{name}: of errors, within what is promised for 50 / 80 / 90 %: " + " / ".join(
             f"{100 * np.interp(level, LEVELS, found):.0f} %" for level in (0.5, 0.8, 0.9))
-            + f"; mean distance of the curve from the diagonal {np.abs(found - LEVELS).mean():.3f}")
+            + f"; mean distance of the curve from the diagonal {miscalibration(*said):.3f}")
     return {"summary": summary(records), "curves": curves, "levels": LEVELS.tolist(), "records": records}
 
 

@@ -103,8 +103,7 @@ class SimRobot:
 
     def goal(self, seen: Observation, grasp: GraspParameters) -> GraspGoal:
         """What deft_motion is asked for."""
-        return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent,
-                         seen.surroundings)
+        return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent, seen.surroundings)
 
     def goal_of_truth(self, grasp: GraspParameters) -> GraspGoal:
         """The same without a camera: the simulator says where the object is. For the oracle and for speed."""

@@ -153,7 +153,7 @@ def contact_of(scene: Scene, grip: Grip) -> list[Array]:
     return [points[owner == finger] for finger in range(5) if (owner == finger).any()]
 
 
-def to_body(scene: Scene) -> Array:
+def _body(scene: Scene) -> Array:
     """(3,) unit vector, optical frame, from the thing to the person's right shoulder."""
     away = scene.camera.rotation.inv().apply(SHOULDER - scene.place.position)
     return np.asarray(away / np.linalg.norm(away))
@@ -174,7 +174,7 @@ def label_of(view: Still, purpose: str, grip: Grip, text: str, key: str) -> Gras
     crop = np.ascontiguousarray(view.rgb[box[1]:box[3], box[0]:box[2]])
     return GraspLabel(key, DATASET, text, key.split("-")[0], False, 0, 0, box, crop, lens_of(scene.intrinsics),
                       contacts.centre - corner, contacts.points - corner, contacts.weights, contacts.means - corner,
-                      contacts.deviations, surface, behind, to_body(scene), wrist.rotation.as_rotvec(), wrist.position,
+                      contacts.deviations, surface, behind, _body(scene), wrist.rotation.as_rotvec(), wrist.position,
                       pose.ravel(), None, None, {"scene": "synthetic", "purpose": purpose, "family": scene.thing.family},
                       hand_drawn(crop, hand - corner))
 
