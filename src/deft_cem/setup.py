@@ -13,7 +13,7 @@ setup(
     zip_safe=True,
     maintainer='DEFT maintainers',
     maintainer_email='maintainers@deft-robotics.org',
-    description='Fine-tuning by the cross-entropy method: sampling, refit, session journal, action server.',
+    description='Fine-tuning: searches for the residual, rewards, session journal, action server.',
     license='Apache-2.0',
     entry_points={'console_scripts': ['cem_server = deft_cem.node:main']},
 )

@@ -26,46 +26,68 @@ def test_records_come_back(tmp_path):
     assert journal.append("x", {}).number == 4
 
 
-def test_every_torn_length_of_the_last_record(tmp_path):
+def starts(whole: bytes) -> list[int]:
+    """Where each line begins, and the end."""
+    return [0, *(i + 1 for i, byte in enumerate(whole) if byte == 10)]
+
+
+def test_truncated_at_every_byte_of_the_last_two_records(tmp_path):
     whole = written(tmp_path / "whole.jsonl")
-    start = whole.rstrip(b"\n").rfind(b"\n") + 1
-    for cut in range(start + 1, len(whole)):
+    begins = starts(whole)
+    for cut in range(begins[2] + 1, len(whole)):
         path = tmp_path / f"cut{cut}.jsonl"
         path.write_bytes(whole[:cut])
         journal = Journal(path)
-        assert len(journal.records) == 3 and "moved to" in journal.repaired
+        kept = 2 if cut < begins[3] else 3
+        assert len(journal.records) == kept and ("moved to" in journal.repaired) == (cut not in begins)
         journal.append("after", {"k": 1})
         journal.close()
         again = Journal(path)
-        assert [r.kind for r in again.records] == ["finished"] * 3 + ["after"] and again.repaired == ""
+        assert [r.kind for r in again.records] == ["finished"] * kept + ["after"] and again.repaired == ""
         again.close()
-        kept = list(tmp_path.glob(f"cut{cut}.jsonl.torn-*"))
-        assert len(kept) == 1 and kept[0].read_bytes() == whole[start:cut]
+        torn = list(tmp_path.glob(f"cut{cut}.jsonl.torn-*"))
+        assert [t.read_bytes() for t in torn] == ([] if cut in begins else [whole[begins[kept]:cut]])
 
 
-def test_every_altered_byte_of_the_last_record_is_noticed(tmp_path):
-    whole = written(tmp_path / "whole.jsonl")
-    start = whole.rstrip(b"\n").rfind(b"\n") + 1
-    for place in range(start, len(whole)):
-        path = tmp_path / "altered.jsonl"
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x01]) + whole[place + 1:])
-        journal = Journal(path)
-        assert len(journal.records) == 3, f"byte {place - start} of the last record"
-        journal.close()
-        path.unlink()
-
-
-def test_damage_before_the_tail_is_refused_not_cut(tmp_path):
-    """Cutting at a flipped bit in the middle would throw away the good records behind it."""
+def test_every_altered_byte_of_every_record_is_refused_and_nothing_is_cut(tmp_path):
+    """A whole line that does not check was saved once: somebody was told so, and it is not dropped silently."""
     path = tmp_path / "journal.jsonl"
     whole = written(path)
-    for line in range(3):
-        start = sum(len(x) for x in whole.splitlines(keepends=True)[:line])
-        damaged = whole[:start + 9] + b"#" + whole[start + 10:]
+    for place in range(len(whole)):
+        for change in (0x01, 0x20):
+            damaged = whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1:]
+            path.write_bytes(damaged)
+            with pytest.raises(DeftError, match="does not check"):
+                Journal(path)
+            assert path.read_bytes() == damaged and not list(tmp_path.glob("*.torn-*"))
+
+
+def test_salvage_leaves_out_the_damaged_record_alone_and_keeps_the_file(tmp_path):
+    for line in range(4):
+        folder = tmp_path / str(line)
+        folder.mkdir()
+        path = folder / "journal.jsonl"
+        whole = written(path)
+        begins = starts(whole)
+        damaged = whole[:begins[line] + 9] + b"#" + whole[begins[line] + 10:]
         path.write_bytes(damaged)
-        with pytest.raises(DeftError, match=f"line {line + 1} does not check"):
+        journal = Journal(path, salvage=True)
+        expected = [k for k in range(4) if k != line]
+        assert [r.data["episode"] for r in journal.records] == expected and f"line {line + 1} " in journal.repaired
+        journal.append("after", {})
+        journal.close()
+        again = Journal(path)
+        assert [r.data.get("episode") for r in again.records] == [*expected, None] and again.repaired == ""
+        assert [p.read_bytes() for p in folder.glob("*.damaged-*")] == [damaged] and not list(folder.glob("*.new-*"))
+
+
+def test_a_line_twice_or_out_of_order_is_damage(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    lines = written(path).splitlines(keepends=True)
+    for order in ([0, 1, 1, 2], [0, 2, 1, 3], [1, 2, 3]):
+        path.write_bytes(b"".join(lines[i] for i in order))
+        with pytest.raises(DeftError, match="does not check"):
             Journal(path)
-        assert path.read_bytes() == damaged and not list(tmp_path.glob("*.torn-*"))
 
 
 def test_numbers_that_json_cannot_hold_are_refused_and_leave_no_trace(tmp_path):

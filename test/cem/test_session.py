@@ -6,89 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from cem.stand_in import CONFIG, SPACE, method, run, spec
 
 from deft_cem import codes
-from deft_cem.distribution import CemConfig
-from deft_cem.loop import FineTuningLoop
-from deft_cem.methods import CemMethod
-from deft_cem.reward_desk import Answer, RewardDesk
-from deft_cem.session import Session, SessionSpec
-from deft_cem.skills import Interrupted, Look, Outcome
-from deft_cem.summary import summarise, wilson
+from deft_cem.session import Session
+from deft_cem.skills import Interrupted
+from deft_cem.summary import summarise
 from deft_core.errors import DeftError
-from deft_core.types import GraspParameters
-
-JOINTS = tuple(f"j{i}" for i in range(16))
-CONFIG = CemConfig(warmup=3, elites=2)
-SPACE = CONFIG.space(JOINTS)
-XI = GraspParameters(np.array([0.5, 0.0, 0.05]), np.zeros(3), JOINTS, np.zeros(16), "hand")
-
-
-def spec(episodes=8, seed=5, **changes):
-    values = {"task": "t", "method": "cem", "episodes": episodes, "seed": seed, "object_set": "train", "config_hash": "h",
-              "residual_names": SPACE.names, "resolved": {}}
-    return SessionSpec(**{**values, **changes})
-
-
-class StandInGraph:
-    """Perception to motion as a function: the reward follows from what was executed."""
-
-    def __init__(self, desk: RewardDesk, failures: dict | None = None, die_after: int | None = None) -> None:
-        self.desk, self.failures, self.die_after = desk, failures or {}, die_after
-        self.executed, self.last, self.asked, self.steps = [], None, [], 0
-
-    def _step(self, name):
-        self.steps += 1
-        if self.die_after is not None and self.steps > self.die_after:
-            raise KeyboardInterrupt
-        queue = self.failures.get(name, [])
-        if queue and (error := queue.pop(0)):
-            raise DeftError(error, f"{name} failed on purpose")
-
-    def observe(self, task):
-        self._step("observe")
-        return Look(None, {})
-
-    def predict(self, look, task, seed):
-        self._step("predict")
-        return XI
-
-    def check(self, grasp, look, task):
-        self._step("check")
-
-    def execute(self, grasp, look, task, seed, on_phase):
-        self._step("execute")
-        self.last = grasp
-        self.executed.append(SPACE.between(XI, grasp))
-        return Outcome(grasp, 0.0, "", [("hold", 1.0, 2.0)])
-
-    def park(self, seed):
-        self._step("park")
-
-    def ask(self, request):
-        if request is None:
-            return
-        self.asked.append(request)
-        self._step("ask")
-        if request.outcome is None:
-            self.desk.submit("", -1, Answer(0.0, True, None, ""))
-            return
-        contact = np.array(request.outcome["executed"]["contact"])
-        reward = round(float(np.exp(-20 * np.linalg.norm(contact - XI.contact))), 3)
-        self.desk.submit("", request.episode, Answer(reward, False, reward > 0.5, ""))
-
-
-def run(folder, graph_options=None, episodes=8, cancelled=lambda: False):
-    session = Session(folder, spec(episodes))
-    desk = RewardDesk()
-    graph = StandInGraph(desk, **(graph_options or {}))
-    loop = FineTuningLoop(session, CemMethod(SPACE, CONFIG, 5), SPACE, graph, desk, lambda p: None, lambda s: None,
-                          cancelled, reset_first=False)
-    try:
-        loop.run()
-    finally:
-        session.close()
-    return session, graph
 
 
 def outcome(session):
@@ -100,9 +24,10 @@ def test_a_session_runs_to_its_end(tmp_path):
     assert [s.status for s in session.finished()] == ["scored"] * 8 and len(graph.executed) == 8
     for state, eps in zip(session.finished(), graph.executed, strict=True):
         assert np.allclose(state.eps, eps)
-    summary = summarise(session, CONFIG.elites, finished=True)
+    summary = summarise(session, method(), 3)
     assert json.loads(json.dumps(summary, allow_nan=False))["totals"]["scored"] == 8
-    assert len(summary["elites"]) == 2 and len(summary["elite_mean"]) == 22
+    best = sorted(session.scored(), key=lambda e: (e.reward, e.episode))[-2:]
+    assert np.allclose(summary["tuned"], np.mean([e.eps for e in best], axis=0)) and summary["finished"]
 
 
 def test_killed_at_every_step_and_resumed_it_ends_the_same(tmp_path):
@@ -141,8 +66,7 @@ def test_infeasible_samples_are_redrawn_and_counted(tmp_path):
     session, _ = run(tmp_path, {"failures": {"check": [402, 403, None, None, 410]}})
     states = session.finished()
     assert [s.redraws for s in states[:3]] == [2, 0, 1] and all(s.status == "scored" for s in states)
-    method = CemMethod(SPACE, CONFIG, 5)
-    assert np.allclose(states[0].eps, method.residual(0, 2, []))
+    assert np.allclose(states[0].eps, method().sample(0, 2, []).eps)
 
 
 def test_an_episode_without_a_feasible_sample_is_infeasible_not_zero(tmp_path):
@@ -157,7 +81,7 @@ def test_a_failed_execution_is_tried_again_with_the_same_sample(tmp_path):
     session, graph = run(tmp_path, {"failures": {"execute": [408]}})
     first = session.finished()[0]
     assert first.status == "scored" and first.attempt == 1
-    assert np.allclose(first.eps, CemMethod(SPACE, CONFIG, 5).residual(0, 0, [])) and len(graph.executed) == 8
+    assert np.allclose(first.eps, method().sample(0, 0, []).eps) and len(graph.executed) == 8
 
 
 def test_a_robot_that_cannot_park_is_not_an_infeasible_grasp(tmp_path):
@@ -189,12 +113,15 @@ def test_cancel_ends_the_loop_and_keeps_what_is_done(tmp_path):
     assert outcome(session) == outcome(reference)
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"task": "other"}, {"config_hash": "x"}, {"object_set": "test"}])
+@pytest.mark.parametrize("change", [{"seed": 6}, {"task": "other"}, {"method": "cma"}, {"object_set": "test"},
+                                    {"residual_names": SPACE.names[:-1]}])
 def test_another_session_in_the_folder_is_refused(tmp_path, change):
     Session(tmp_path, spec()).close()
     with pytest.raises(DeftError, match=next(iter(change))) as caught:
         Session(tmp_path, spec(**change))
     assert caught.value.code == codes.SESSION_MISMATCH
+    with pytest.raises(DeftError):
+        Session(tmp_path, spec(**change), force=True)
 
 
 def test_more_episodes_extend_a_session(tmp_path):
@@ -215,9 +142,3 @@ def test_an_unusable_folder_is_refused(tmp_path):
     with pytest.raises(DeftError) as caught:
         Session(tmp_path / "file" / "session", spec())
     assert caught.value.code == codes.BAD_GOAL
-
-
-def test_wilson_interval():
-    low, high = wilson(8, 10)
-    assert low == pytest.approx(0.4902, abs=1e-3) and high == pytest.approx(0.9433, abs=1e-3)
-    assert wilson(0, 0) == (0.0, 1.0) and wilson(0, 10)[0] == 0.0

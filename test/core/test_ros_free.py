@@ -9,7 +9,7 @@ from pathlib import Path
 SRC = Path(__file__).resolve().parent.parent.parent / "src"
 # Thin ROS layers; everything else is core.
 ROS_SIDE = ("/ros/", "node.py", "graph_skills.py", "robot_port.py", "deft_operator/client.py", "deft_operator/progress.py",
-            "deft_bringup/graph.py", "setup.py")
+            "deft_bringup/graph.py", "setup.py", "episode_records.py")
 
 ALSO = {"deft_human_video": ("deft_perception", "deft_retarget")}
 

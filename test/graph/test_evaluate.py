@@ -15,35 +15,35 @@ pytestmark = pytest.mark.graph
 
 @pytest.fixture(scope="module")
 def small():
-    """A graph with two elites, so that a short session has an elite mean."""
-    with graph_with(5, overrides={"deft_cem": {"cem.elites": 2}}) as tester:
+    """A graph with two elites, so that a short session has a result."""
+    with graph_with(5, overrides={"deft_cem": {"search.deft.elites": 2}}) as tester:
         yield tester
 
 
-def test_elite_mean_on_test_objects(small, tmp_path):
+def test_the_tuned_residual_on_test_objects(small, tmp_path):
     assert small.result(small.send(tmp_path / "tuned", episodes=3))[0] == SUCCEEDED
     tuned = json.loads((tmp_path / "tuned" / "summary.json").read_text())
-    status, result = small.result(small.send_evaluation(tmp_path / "trials", method="elite_mean", trials=2,
+    status, result = small.result(small.send_evaluation(tmp_path / "trials", method="tuned", trials=2,
                                                         source_session_dir=str(tmp_path / "tuned")))
     assert status == SUCCEEDED and result.trials + result.infeasible == 2
     assert 0 <= result.wilson_low <= result.success_rate <= result.wilson_high <= 1
     trials = json.loads((tmp_path / "trials" / "summary.json").read_text())
-    assert trials["object_set"] == "test" and trials["method"] == "elite_mean"
+    assert trials["object_set"] == "test" and trials["method"] == "tuned"
     for episode in trials["episodes"]:
-        assert np.allclose(episode["eps"], tuned["elite_mean"])
+        assert np.allclose(episode["eps"], tuned["tuned"])
 
 
-@pytest.mark.parametrize(("fields", "code"), [({"method": "elite_mean", "source_session_dir": "/nowhere"}, 701),
-                                              ({"method": "eliet_mean"}, 701), ({"trials": 0}, 701),
+@pytest.mark.parametrize(("fields", "code"), [({"method": "tuned", "source_session_dir": "/nowhere"}, 701),
+                                              ({"method": "tund"}, 701), ({"trials": 0}, 701),
                                               ({"task": "pick_cop"}, 701)])
 def test_bad_goals(small, tmp_path, fields, code):
     status, result = small.result(small.send_evaluation(tmp_path, **fields))
     assert status == ABORTED and result.error_code == code and len(result.error_msg) > 15
 
 
-def test_a_session_with_too_few_scores_has_no_elite_mean(small, tmp_path):
+def test_a_session_with_too_few_scores_has_no_residual(small, tmp_path):
     assert small.result(small.send(tmp_path / "one", episodes=1))[0] == SUCCEEDED
-    status, result = small.result(small.send_evaluation(tmp_path / "trials", method="elite_mean",
+    status, result = small.result(small.send_evaluation(tmp_path / "trials", method="tuned",
                                                         source_session_dir=str(tmp_path / "one")))
     assert status == ABORTED and result.error_code == 706
 

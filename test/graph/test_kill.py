@@ -12,8 +12,12 @@ import pytest
 import yaml
 from graph_support import domain, wait_for
 
-from deft_cem.distribution import CemConfig, Scored
-from deft_cem.methods import CemMethod
+from deft_cem.methods import SearchMethod
+from deft_cem.search import make_search
+from deft_cem.search.basis import make_basis
+from deft_cem.search.config import SearchConfig
+from deft_cem.session import ScoredEpisode
+from deft_core.config import default_config_dir
 
 pytestmark = pytest.mark.graph
 
@@ -51,14 +55,15 @@ def test_killed_between_episodes_it_resumes_with_the_same_next_sample(tmp_path):
     assert "resumed" in err and summary["totals"]["scored"] + summary["totals"]["infeasible"] == 4
     after = finished(tmp_path)
     assert after[:len(before)] == before and sorted(r["episode"] for r in after) == [0, 1, 2, 3]
-    config = CemConfig(**yaml.safe_load((tmp_path / "session.yaml").read_text())["cem"])
-    method = CemMethod(config.space(tuple(summary["residual_names"][6:])), config, 7)
-    scored: list[Scored] = []
+    config = SearchConfig(**yaml.safe_load((tmp_path / "session.yaml").read_text())["search"])
+    basis = make_basis(config, tuple(summary["residual_names"][6:]), "allegro_right", default_config_dir())
+    method = SearchMethod(make_search(config, basis, 7), basis, 7, config.max_draws, 0, 0)
+    scored: list[ScoredEpisode] = []
     for e in summary["episodes"]:
-        expected = method.residual(e["episode"], min(e["redraws"], config.max_draws - 1), scored)
+        expected = method.sample(e["episode"], min(e["redraws"], config.max_draws - 1), scored).eps
         assert np.array_equal(e["eps"], expected), "what an uninterrupted session would have drawn"
         if e["status"] == "scored":
-            scored.append(Scored(e["episode"], np.array(e["eps"]), e["reward"]))
+            scored.append(ScoredEpisode(e["episode"], np.array(e["eps"]), e["reward"]))
 
 
 def test_ctrl_c_cancels_cleanly_and_leaves_a_session_to_go_on_with(tmp_path):

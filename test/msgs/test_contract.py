@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import Episode, ObjectObservation
-from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand, SubmitReward
+from deft_msgs.srv import (
+    AmendReward,
+    CheckGrasp,
+    ControlSession,
+    Observe,
+    PredictAffordance,
+    RetargetHand,
+    SubmitReward,
+)
 
 import deft_affordance.codes
 import deft_cem.codes
@@ -45,10 +53,16 @@ def test_codes_match(module, interface):
 
 def test_cem_codes_match():
     codes = deft_cem.codes
-    for name in ("NOTHING_PENDING", "WRONG_SESSION", "WRONG_EPISODE", "BAD_REWARD", "ALREADY_ANSWERED", "NOT_SAVED"):
+    for name in ("NOTHING_PENDING", "WRONG_SESSION", "WRONG_EPISODE", "BAD_REWARD", "ALREADY_ANSWERED", "NOT_SAVED",
+                 "BAD_COMPARISON"):
         assert getattr(codes, name) == getattr(SubmitReward.Request, name)
     for name in ("BAD_GOAL", "SESSION_MISMATCH", "JOURNAL_FAILED", "PIPELINE_FAILED", "BUSY"):
         assert getattr(codes, name) == getattr(FineTune.Goal, name) == getattr(Evaluate.Goal, name) - 100
+    amend, control = AmendReward.Request, ControlSession.Request
+    assert (codes.NO_SUCH_EPISODE, codes.BAD_AMENDMENT, codes.AMENDMENT_NOT_SAVED) == (
+        amend.NO_SUCH_EPISODE, amend.BAD_REWARD, amend.NOT_SAVED)
+    assert (codes.NO_SESSION, codes.NOT_NOW, codes.BAD_COMMAND, codes.CONTROL_NOT_SAVED) == (
+        control.NO_SESSION, control.NOT_NOW, control.BAD_COMMAND, control.NOT_SAVED)
     assert codes.NO_RESIDUAL + 100 == Evaluate.Goal.NO_RESIDUAL
     observe = Observe.Request
     assert codes.CAMERA_PROBLEMS == (observe.CAMERA_STALE, observe.CAMERA_FROZEN, observe.CLOCK_JUMP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import signal
 import threading
@@ -17,12 +16,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import affordance_cli, hand_cli, human_video_cli
+from deft_bringup import affordance_cli, hand_cli, human_video_cli, session_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
+from deft_bringup.ros_client import operator_client, ros
 
 app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
                   pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(hand_cli.app, name="hand")
+app.add_typer(session_cli.app, name="session")
+app.command()(session_cli.reward)
+app.command()(session_cli.amend)
+app.command()(session_cli.export)
 app.command()(human_video_cli.extract)
 app.command("extract-demo")(human_video_cli.extract_demo)
 app.command()(human_video_cli.synthesize)
@@ -41,7 +45,8 @@ class Method(str, Enum):
     """What an evaluation executes."""
 
     prior = "prior"
-    elite_mean = "elite_mean"
+    tuned = "tuned"
+    versus = "versus"
 
 
 class Operator(str, Enum):
@@ -70,29 +75,33 @@ def finetune(task: Task, sim: Sim = False,
              session: Annotated[Path | None, typer.Option(help="session folder; an unfinished session in it is resumed. "
                                                           "Default: a new one under ~/.deft/sessions")] = None,
              objects: Objs = Objects.train, real_time_factor: Factor = 0.0, operator: Who = Operator.scripted,
-             params_file: Params = None, as_json: Json = False) -> None:
+             params_file: Params = None, as_json: Json = False,
+             force: Annotated[bool, typer.Option("--force", help="go on with a session although configuration or calibration "
+                                                 "is another one now, or without damaged lines of its journal")] = False,
+             ) -> None:
     """Fine-tune the grasp of TASK: the prior plus small changes, scored by the operator (Algorithm 1)."""
     with _graph(sim, task, seed, real_time_factor, operator, params_file):
         from deft_msgs.action import FineTune
 
-        goal = FineTune.Goal(task=task, episodes=episodes, seed=seed, object_set=objects.value,
+        goal = FineTune.Goal(task=task, episodes=episodes, seed=seed, object_set=objects.value, force=force,
                              session_dir=str(session.expanduser().resolve()) if session else "")
         _run(goal, as_json)
 
 
 @app.command()
 def evaluate(task: Task, sim: Sim = False,
-             method: Annotated[Method, typer.Option(help="the prior alone, or the elites' mean residual added to it"
-                                                    )] = Method.prior,
-             source: Annotated[Path | None, typer.Option("--from", help="with elite_mean: the fine-tuning session's folder"
-                                                         )] = None,
-             trials: Annotated[int, typer.Option(min=1)] = 20, seed: Seed = 1000, objects: Objs = Objects.test,
+             method: Annotated[Method, typer.Option(help="the prior alone, a session's tuned residual added to it, or "
+                                                    "both in turns")] = Method.prior,
+             source: Annotated[Path | None, typer.Option("--from", help="with tuned and versus: the fine-tuning session's "
+                                                         "folder")] = None,
+             trials: Annotated[int, typer.Option(min=1, help="with versus: of each")] = 20, seed: Seed = 1000,
+             objects: Objs = Objects.test,
              session: Annotated[Path | None, typer.Option(help="folder of this evaluation")] = None,
              real_time_factor: Factor = 0.0, operator: Who = Operator.scripted, params_file: Params = None,
              as_json: Json = False) -> None:
     """Measure a success rate on train or test objects, with its 95 % Wilson interval. Nothing is learned."""
-    if method is Method.elite_mean and source is None:
-        fail("--method elite_mean needs --from SESSION_FOLDER (a finished `deft finetune`)", EXIT_USAGE)
+    if method is not Method.prior and source is None:
+        fail(f"--method {method.value} needs --from SESSION_FOLDER (a finished `deft finetune`)", EXIT_USAGE)
     with _graph(sim, task, seed, real_time_factor, operator, params_file):
         from deft_msgs.action import Evaluate
 
@@ -155,29 +164,6 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
                     f"{outcome.wall_seconds:.1f} s)" + (f"\n{gif}" if gif else ""), highlight=False, soft_wrap=True)
 
 
-@app.command()
-def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp was")] = math.nan,
-           episode: Annotated[int, typer.Option(help="the episode meant; -1 = the pending one")] = -1,
-           session: Annotated[str, typer.Option(help="session id; empty = the running one")] = "",
-           void: Annotated[bool, typer.Option("--void", help="not executed or not judgeable; also answers a request to "
-                                              "reset the scene")] = False,
-           success: Annotated[bool | None, typer.Option("--success/--failure", help="whether the task's own test held")] = None,
-           note: Annotated[str, typer.Option(help="a remark for the record")] = "") -> None:
-    """Answer the pending reward request. Reset the scene first: the robot goes on at once."""
-    if math.isnan(value) and not void:
-        fail("give a reward from 0 to 1, or --void", EXIT_USAGE)
-    from deft_msgs.srv import SubmitReward
-
-    said = {True: SubmitReward.Request.SUCCESS_YES, False: SubmitReward.Request.SUCCESS_NO,
-            None: SubmitReward.Request.SUCCESS_UNKNOWN}[success]
-    request = SubmitReward.Request(session=session, episode=episode, reward=value, voided=void, success=said, note=note)
-    with _ros(), _client() as client:
-        answer = client.submit(request)
-    if not answer.accepted:
-        fail(f"refused ({answer.error_code}): {answer.message}", EXIT_FAILED)
-    Console().print("accepted")
-
-
 # -- shared -----------------------------------------------------------------------------------------------
 
 
@@ -185,7 +171,7 @@ def reward(value: Annotated[float, typer.Argument(help="0..1, how good the grasp
 def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, params: Path | None) -> Iterator[None]:
     """The composed graph in this process with --sim, else only ROS."""
     if not sim:
-        with _ros():
+        with ros():
             yield
         return
     from deft_bringup.graph import ComposedGraph, GraphError, GraphOptions
@@ -201,32 +187,6 @@ def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, p
         yield
     finally:
         graph.close()
-
-
-@contextlib.contextmanager
-def _ros() -> Iterator[None]:
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
-
-
-@contextlib.contextmanager
-def _client() -> Iterator[Any]:
-    from deft_core.ros.node import CallTimeout
-    from deft_operator.client import GoalRejected, OperatorClient
-
-    client = OperatorClient()
-    try:
-        yield client
-    except (CallTimeout, GoalRejected) as error:
-        fail(str(error), EXIT_FAILED)
-    finally:
-        client.close()
 
 
 def _run(goal: Any, as_json: bool) -> None:
@@ -246,7 +206,7 @@ def _run(goal: Any, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     started = time.monotonic()
-    with _client() as client, ProgressView(console) as view:
+    with operator_client() as client, ProgressView(console) as view:
         result, succeeded = client.run(goal, view.update, cancel)
     folder = Path(result.session_dir) if result.session_dir else None
     if folder and (folder / "summary.json").exists():

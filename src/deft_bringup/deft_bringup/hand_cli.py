@@ -115,6 +115,36 @@ def fit(name: Name, config_dir: Directory = None, mano_file: ManoFile = None) ->
                                highlight=False, soft_wrap=True)
 
 
+@app.command("synergies")
+def find_hand_synergies(name: Name,
+                        labels: Annotated[list[Path], typer.Option(help="folder of grasp labels, from `deft extract` or `deft "
+                                                                   "synthesize-labels`; may be repeated")],
+                        out: Annotated[Path | None, typer.Option(help="YAML to write; default: synergies/NAME.yaml of the "
+                                                                 "configuration")] = None,
+                        config_dir: Directory = None, mano_file: ManoFile = None) -> None:
+    """Find the synergies of hand NAME in human grasps, for `search.hand_basis: synergies`."""
+    import yaml
+
+    from deft_affordance.training.rows import read_rows
+    from deft_retarget.retargeter import Retargeter
+    from deft_retarget.synergies import find_synergies
+
+    with explained():
+        hand = _hand(name, config_dir)
+        poses = np.array([row.hand for row in read_rows(labels)])
+        found = find_synergies(Retargeter(hand, None, _skeleton(mano_file)), hand.motors, poses)
+    path = out or (config_dir or default_config_dir()) / "synergies" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = {"hand": name, "poses": found.poses, "joint_names": list(hand.motors),
+            "explained": [round(float(x), 4) for x in found.explained],
+            "components": [[round(float(x), 4) for x in row] for row in found.components]}
+    path.write_text(f"# Synergies of human grasps on this hand: `deft hand synergies {name} --labels ...`. Components in rad, "
+                    "one\n# standard deviation each, the largest first; explained: share of the poses' variance.\n"
+                    + yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=120))
+    Console().print(f"{path}: {found.poses} poses; the first four explain {100 * found.explained[:4].sum():.0f} %",
+                    highlight=False, soft_wrap=True)
+
+
 def _hand(name: str, config_dir: Path | None) -> HandConfig:
     return load(HandConfig, find(config_dir or default_config_dir(), "hands", name))
 

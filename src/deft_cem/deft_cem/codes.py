@@ -1,4 +1,7 @@
-"""Error codes of deft_msgs SubmitReward and FineTune, for the ROS-free core (a contract test keeps them equal)."""
+"""Error codes of deft_msgs SubmitReward, AmendReward, ControlSession and FineTune, for the ROS-free core.
+
+A contract test keeps them equal.
+"""
 
 OK = 0
 NOTHING_PENDING = 501
@@ -7,6 +10,18 @@ WRONG_EPISODE = 503
 BAD_REWARD = 504
 ALREADY_ANSWERED = 505
 NOT_SAVED = 506
+BAD_COMPARISON = 507
+
+# of AmendReward
+NO_SUCH_EPISODE = 511
+BAD_AMENDMENT = 512
+AMENDMENT_NOT_SAVED = 513
+
+# of ControlSession
+NO_SESSION = 521
+NOT_NOW = 522
+BAD_COMMAND = 523
+CONTROL_NOT_SAVED = 524
 
 BAD_GOAL = 601
 SESSION_MISMATCH = 602

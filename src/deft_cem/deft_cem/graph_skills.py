@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from deft_msgs.action import ExecuteGrasp, Park
 from deft_msgs.msg import Affordance, ObjectObservation, RewardRequest
 from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
+from PIL import Image
 from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -18,6 +21,7 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage
 
 from deft_cem import codes
+from deft_cem.rewards.automatic import Picture
 from deft_cem.skills import Interrupted, Look, Outcome, Request
 from deft_core.descriptions import CameraConfig, TaskConfig
 from deft_core.errors import DeftError
@@ -29,6 +33,7 @@ from deft_core.types import GraspParameters
 
 SERVICE_SECONDS = 30.0
 ACTION_SECONDS = 300.0     # a whole grasp, in wall time
+LETTING_GO = "release"     # phase before which the last picture of a grasp is taken
 AFTER_IMAGE_SECONDS = 1.0  # waited for a picture taken after parking
 
 
@@ -37,7 +42,7 @@ class GraphSkills:
 
     Attributes:
         observation, affordance: the messages of the episode in progress, for its record.
-        image_after: picture after the last execution.
+        image_end, image_after: pictures of the last execution, before the hand let go and after parking.
     """
 
     def __init__(self, node: Node, camera: CameraConfig, task: TaskConfig, object_set: str, group: CallbackGroup,
@@ -56,7 +61,7 @@ class GraphSkills:
                                                       callback_group=MutuallyExclusiveCallbackGroup())
         self._node = node
         self.observation, self.affordance = ObjectObservation(), Affordance()
-        self.image_after = CompressedImage()
+        self.image_end, self.image_after = CompressedImage(), CompressedImage()
 
     def close(self) -> None:
         """Give the clients back to the node."""
@@ -84,7 +89,8 @@ class GraphSkills:
 
     def observe(self, task: str) -> Look:
         """See Skills."""
-        self.observation, self.affordance, self.image_after = ObjectObservation(), Affordance(), CompressedImage()
+        self.observation, self.affordance = ObjectObservation(), Affordance()
+        self.image_end, self.image_after = CompressedImage(), CompressedImage()
         self.observation = self._call(self._observe, Observe.Request(task=task)).observation
         seen = self.observation
         return Look(seen, {"stamp": conv.stamp_nanoseconds(seen.header.stamp), "quality_flags": seen.quality_flags,
@@ -112,7 +118,16 @@ class GraphSkills:
     def execute(self, grasp: GraspParameters, look: Look, task: str, seed: int, on_phase: Callable[[str], None]) -> Outcome:
         """See Skills."""
         goal = ExecuteGrasp.Goal(seed=seed, **self._grasp_fields(grasp, look, task))
-        result = self._run(self._execute, goal, lambda f: on_phase(f.feedback.phase))
+        before: AnyImage | None = None
+
+        def feedback(message: Any) -> None:
+            nonlocal before
+            if message.feedback.phase == LETTING_GO and before is None:
+                before = self._image
+            on_phase(message.feedback.phase)
+
+        result = self._run(self._execute, goal, feedback)
+        self.image_end = self._jpeg(before if before is not None else self._image)
         return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
                        conv.phases_from_msg(result.phases))
 
@@ -156,15 +171,49 @@ class GraphSkills:
         if request is None:
             self._requests.publish(RewardRequest())
             return
-        message = RewardRequest(kind=RewardRequest.REWARD if request.outcome else RewardRequest.RESET,
-                                session=request.session, episode=request.episode, attempt=request.attempt,
+        kind = (RewardRequest.RESET if request.outcome is None else
+                RewardRequest.COMPARE if request.comparison else RewardRequest.REWARD)
+        message = RewardRequest(kind=kind, session=request.session, episode=request.episode, attempt=request.attempt,
                                 next_episode=request.next_episode, task=self._task.name, object_set=self._object_set,
-                                reason=request.reason or self._task.operator_hint)
+                                reason=request.reason or self._task.operator_hint, suggested_reward=request.suggested,
+                                repeats_episode=request.repeats, other_episode=-1)
         if request.outcome:
             message.stop_reason = request.outcome["stop_reason"]
             message.phases = conv.phases_to_msg(request.outcome["phases"])
             self._add_pictures(message, request)
+        if request.comparison:
+            compared = request.comparison
+            message.other_episode, message.question = compared.other, compared.question
+            message.questions = compared.questions
+            message.other_image = self._kept(compared.other, compared.other_attempt, "end")
         self._requests.publish(message)
+
+    def _file(self, episode: int, attempt: int, which: str) -> Path:
+        return self._pictures / f"episode_{episode:03d}_{attempt}_{which}.jpg"
+
+    def _kept(self, episode: int, attempt: int, which: str) -> CompressedImage:
+        """A picture kept from when it happened: before | end | after; empty where there is none."""
+        try:
+            return CompressedImage(format="jpeg", data=self._file(episode, attempt, which).read_bytes())
+        except OSError:
+            return CompressedImage()
+
+    def final_picture(self, episode: int, attempt: int) -> Picture | None:
+        """See Skills."""
+        self._keep(episode, attempt, "end", self.image_end)
+        data = bytes(self._kept(episode, attempt, "end").data)
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) if data else None
+
+    def _keep(self, episode: int, attempt: int, which: str, picture: CompressedImage) -> None:
+        """Write a picture, unless it is empty or kept already. Pictures are a help, not the record."""
+        path = self._file(episode, attempt, which)
+        if not picture.data or path.exists():
+            return
+        try:
+            self._pictures.mkdir(exist_ok=True)
+            path.write_bytes(bytes(picture.data))
+        except OSError as error:
+            self._node.get_logger().warning(f"picture of episode {episode}: {error}")
 
     def _picture_after(self, end: float) -> CompressedImage:
         """A picture taken after `end` (s, robot clock), or the newest there is; empty without any."""
@@ -175,7 +224,11 @@ class GraphSkills:
                 break
             self._image_arrived.clear()
             self._image_arrived.wait(0.2)
-        image = self._image
+        return self._jpeg(self._image)
+
+    @staticmethod
+    def _jpeg(image: AnyImage | None) -> CompressedImage:
+        """Empty without an image, or with one that cannot be read."""
         if image is None:
             return CompressedImage()
         try:
@@ -184,23 +237,15 @@ class GraphSkills:
             return CompressedImage()
 
     def _add_pictures(self, message: RewardRequest, request: Request) -> None:
-        """Before and after: those kept from when it happened, else taken now and kept."""
+        """Before, end and after: those kept from when it happened, else taken now and kept."""
         assert request.outcome is not None
-        stem = self._pictures / f"episode_{request.episode:03d}_{request.attempt}"
-        before, after = stem.with_name(f"{stem.name}_before.jpg"), stem.with_name(f"{stem.name}_after.jpg")
-        try:
-            if after.exists():
-                message.image_after = CompressedImage(format="jpeg", data=after.read_bytes())
-                if before.exists():
-                    message.image_before = CompressedImage(format="jpeg", data=before.read_bytes())
-            else:
-                message.image_after = self._picture_after(max((b for _, _, b in request.outcome["phases"]), default=0.0))
-                if request.look:
-                    message.image_before = request.look.handle.picture
-                self._pictures.mkdir(exist_ok=True)
-                for path, picture in ((before, message.image_before), (after, message.image_after)):
-                    if picture.data:
-                        path.write_bytes(bytes(picture.data))
-        except OSError as error:  # pictures are a help, not the record
-            self._node.get_logger().warning(f"pictures of episode {request.episode}: {error}")
-        self.image_after = message.image_after
+        episode, attempt = request.episode, request.attempt
+        if not self._file(episode, attempt, "after").exists():
+            self._keep(episode, attempt, "after", self._picture_after(max((b for _, _, b in request.outcome["phases"]),
+                                                                          default=0.0)))
+            self._keep(episode, attempt, "end", self.image_end)
+            if request.look:
+                self._keep(episode, attempt, "before", request.look.handle.picture)
+        message.image_before = self._kept(episode, attempt, "before")
+        message.image_end = self.image_end = self._kept(episode, attempt, "end")
+        message.image_after = self.image_after = self._kept(episode, attempt, "after")

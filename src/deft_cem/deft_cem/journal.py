@@ -1,8 +1,11 @@
 """The session journal: append-only JSON lines, one fsynced and checksummed record per state change.
 
 A record is {"n": running number, "time": ISO 8601 UTC, "kind": ..., "data": {...}, "crc": hex} where
-crc is the CRC-32 of the line without it. A tail that does not check is cut off and kept aside
-before anything is appended.
+crc is the CRC-32 of the line without it.
+
+Two things can be wrong with the file, and they are not the same. A torn tail, the beginning of a line without its end, is
+what a crash in the middle of an append leaves: nobody was told that it is saved, so it is cut off and kept aside before
+anything is appended. A whole line that does not check was damaged after it had been saved: that is never dropped silently.
 """
 
 from __future__ import annotations
@@ -57,40 +60,63 @@ class Journal:
         repaired: "" or what was cut off and where it is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, salvage: bool = False) -> None:
         """Open or create.
 
+        Args:
+            salvage: leave damaged lines out and go on with the others; the damaged file is kept beside the new one.
+
         Raises:
-            DeftError: JOURNAL_FAILED; the file cannot be read or written, or is damaged before its tail.
+            DeftError: JOURNAL_FAILED; the file cannot be read or written, or a line of it is damaged.
         """
         self.path = path
         self.repaired = ""
         try:
-            self.records, good = self._read()
+            self.records, good = self._read(salvage)
             self._repair(good)
             self._file = path.open("ab")
             self._sync_folder()
         except OSError as error:
             raise DeftError(codes.JOURNAL_FAILED, f"{path}: {error.strerror}") from None
 
-    def _read(self) -> tuple[list[Record], int]:
+    def _read(self, salvage: bool) -> tuple[list[Record], int]:
         """Good records and the number of bytes that they take."""
         if not self.path.exists():
             return [], 0
-        records: list[Record] = []
-        good = 0
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        for line in lines:
-            record = _parse(line)
-            if record is None or record.number != len(records):
-                break
-            records.append(record)
-            good += len(line)
-        later = [i for i in range(len(records) + 1, len(lines)) if _parse(lines[i]) is not None]
-        if later:  # not a torn tail: cutting here would lose what was saved
-            raise DeftError(codes.JOURNAL_FAILED, f"{self.path}: line {len(records) + 1} does not check, but line "
-                            f"{later[0] + 1} does; the file was damaged or edited. Restore it, or use another session folder")
-        return records, good
+        data = self.path.read_bytes()
+        lines = data.split(b"\n")
+        whole, tail = [line + b"\n" for line in lines[:-1]], lines[-1]
+        if tail and _parse(tail[:-1] + b"\n") is not None:  # a saved line whose end was altered, not a torn one
+            whole, tail = [*whole, tail], b""
+        parsed = [_parse(line) for line in whole]
+        good = [r for r in parsed if r is not None]
+        damaged = [i + 1 for i, r in enumerate(parsed) if r is None]
+        if not damaged and any(r.number != i for i, r in enumerate(good)):
+            damaged = [next(i + 1 for i, r in enumerate(good) if r.number != i)]
+        if damaged and not salvage:
+            raise DeftError(codes.JOURNAL_FAILED, f"{self.path}: line {', '.join(map(str, damaged))} does not check; the file "
+                            "was damaged or edited after it was saved. Restore it, or go on without what stood there with "
+                            "--force (the damaged file is kept)")
+        return self._salvaged(data, good, damaged) if damaged else (good, len(data) - len(tail))
+
+    def _salvaged(self, data: bytes, good: list[Record], damaged: list[int]) -> tuple[list[Record], int]:
+        """Put a journal of the good records in the damaged one's place, which is kept."""
+        kept = self._beside("damaged")
+        kept.write_bytes(data)
+        records = [Record(i, r.time, r.kind, r.data) for i, r in enumerate(good)]
+        lines = b"".join(_line(r.number, r.time, r.kind, r.data) for r in records)
+        new = self._beside("new")
+        with new.open("wb") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+        self.repaired = f"line {', '.join(map(str, damaged))} of {self.path} did not check and was left out; the file is {kept}"
+        return records, len(lines)
+
+    def _beside(self, what: str) -> Path:
+        """A file name for what is kept."""
+        return self.path.with_name(f"{self.path.name}.{what}-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S%f}")
 
     def _repair(self, good: int) -> None:
         """Cut the file after its good records; what is cut is kept beside it."""
@@ -99,7 +125,7 @@ class Journal:
         data = self.path.read_bytes()
         if len(data) == good:
             return
-        kept = self.path.with_name(f"{self.path.name}.torn-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S%f}")
+        kept = self._beside("torn")
         kept.write_bytes(data[good:])
         with self.path.open("r+b") as file:
             file.truncate(good)

@@ -1,4 +1,4 @@
-"""The fine-tuning loop: Algorithm 1 of the paper, with a journal, an operator and a fallible robot."""
+"""The fine-tuning loop: the iterations of Algorithm 1, with a journal, an operator and a fallible robot."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 
 from deft_cem import codes
-from deft_cem.methods import Method
-from deft_cem.reward_desk import Answer, RewardDesk
+from deft_cem.asking import MAX_ATTEMPTS, POLL_SECONDS, Asking
+from deft_cem.control import SessionControl
+from deft_cem.methods import Method, Sample
 from deft_cem.session import EpisodeState, Session
-from deft_cem.skills import Interrupted, Look, Request, Skills
+from deft_cem.skills import Interrupted, Look, Skills
 from deft_core.errors import DeftError
 from deft_core.residual import ResidualSpace
-from deft_core.types import Array, GraspParameters
+from deft_core.types import GraspParameters
 
-MAX_ATTEMPTS = 3      # of one episode that was aborted or voided
-POLL_SECONDS = 0.2    # between looks at the cancel flag while waiting
 CAMERA_RETRY_SECONDS = 0.5
 # Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
 STOPPED = 406
@@ -41,24 +40,27 @@ class Progress:
 def grasp_record(grasp: GraspParameters) -> dict[str, Any]:
     """A grasp as plain values for the journal: m and rad, base frame."""
     return {"contact": grasp.contact.tolist(), "wrist_rotation": grasp.wrist_rotation.tolist(),
-            "joint_names": list(grasp.joint_names), "joints": grasp.joints.tolist()}
+            "joint_names": list(grasp.joint_names), "joints": grasp.joints.tolist(),
+            "trajectory_offset": grasp.trajectory_offset.tolist()}
 
 
 class FineTuningLoop:
     """Runs a session to its end, or until cancelled.
 
     Args:
+        asking: the operator's side.
+        control: what the operator may ask of the session meanwhile.
         on_progress: told whenever the state changes.
         on_finished: told of every episode that got its final status.
         cancelled: polled; true ends the loop after the robot holds.
         reset_first: ask the operator to make the scene ready before the first episode.
     """
 
-    def __init__(self, session: Session, method: Method, space: ResidualSpace, skills: Skills, desk: RewardDesk,
-                 on_progress: Callable[[Progress], None], on_finished: Callable[[EpisodeState], None],
+    def __init__(self, session: Session, method: Method, space: ResidualSpace, skills: Skills, asking: Asking,
+                 control: SessionControl, on_progress: Callable[[Progress], None], on_finished: Callable[[EpisodeState], None],
                  cancelled: Callable[[], bool], reset_first: bool) -> None:
         self._session, self._method, self._space = session, method, space
-        self._skills, self._desk = skills, desk
+        self._skills, self._asking, self._control = skills, asking, control
         self._on_progress, self._on_finished, self._cancelled = on_progress, on_finished, cancelled
         self._reset_first = reset_first
         self.progress = Progress(infeasible_samples=sum(s.redraws for s in session.finished()))
@@ -72,17 +74,28 @@ class FineTuningLoop:
             DeftError: JOURNAL_FAILED, or a failure that waiting and repeating cannot mend.
         """
         first = True
-        while (episode := self._session.next_episode()) is not None:
-            self._check_cancelled()
+        while self._may_go_on() and (episode := self._session.next_episode()) is not None:
             state = self._session.episodes.get(episode)
             if state is not None and state.awaiting:
-                self._await_reward(state, look=None)
+                self._reward(episode, look=None)
             else:
                 if first and self._reset_first:
                     self._ask_reset(episode, "session start: make the scene ready")
                 self._episode(episode, state.attempt if state else 0)
             first = False
-        self._tell("done", "all episodes are finished")
+        ended = self._control.finishing
+        if ended is not None and not self._session.ended and self._session.next_episode() is not None:
+            self._session.record("ended", reason=ended)
+        self._tell("done", f"ended early: {ended}" if self._session.ended else "all episodes are finished")
+
+    def _may_go_on(self) -> bool:
+        """Wait while the operator pauses the session; false when it is to end now."""
+        self._check_cancelled()
+        if self._control.pausing:
+            self._tell("paused", "go on with `deft session go-on`")
+            while not self._control.wait_to_go_on(POLL_SECONDS):
+                self._check_cancelled()
+        return self._control.finishing is None
 
     # -- one episode ----------------------------------------------------------------------------------
 
@@ -101,15 +114,15 @@ class FineTuningLoop:
             with self._phase("predicting"):
                 xi = self._skills.predict(look, self._session.spec.task, self._seed_of(episode))
             with self._phase("sampling"):
-                eps, redraws, refusal = self._sample(episode, xi, look)
-            self._session.record("sampled", episode=episode, attempt=attempt, xi=grasp_record(xi), eps=eps.tolist(),
-                                 redraws=redraws, look=look.summary)
+                sample, redraws, refusal = self._sample(episode, xi, look)
+            self._session.record("sampled", episode=episode, attempt=attempt, xi=grasp_record(xi), eps=sample.eps.tolist(),
+                                 redraws=redraws, control=sample.control, repeat_of=sample.repeat_of, look=look.summary)
             if refusal:
                 self._finish(episode, attempt, "infeasible", reason=refusal)
                 self._ask_reset_after(episode, refusal)
                 return
             with self._phase("executing"):
-                outcome = self._skills.execute(self._space.apply(xi, eps), look, self._session.spec.task,
+                outcome = self._skills.execute(self._space.apply(xi, sample.eps), look, self._session.spec.task,
                                                self._seed_of(episode), self._phase_message)
         except DeftError as error:
             self._failed(episode, attempt, error, of_grasp=True)
@@ -117,7 +130,7 @@ class FineTuningLoop:
         self._session.record("executed", episode=episode, attempt=attempt, executed=grasp_record(outcome.executed),
                              lift=outcome.lift, stop_reason=outcome.stop_reason,
                              phases=[list(p) for p in outcome.phases], seconds=dict(self._seconds))
-        self._await_reward(self._session.episodes[episode], look)
+        self._reward(episode, look)
 
     def _observe(self, episode: int) -> Look:
         """Look until there is something to see: wait for the camera, ask the operator for the object."""
@@ -135,24 +148,34 @@ class FineTuningLoop:
                     raise
                 self._tell("observing", "")
 
-    def _sample(self, episode: int, xi: GraspParameters, look: Look) -> tuple[Array, int, str]:
-        """Draw until the robot can execute it: eps, how many were refused, and why when all were."""
-        scored, refusal = self._session.scored(), ""
-        # Another attempt begins with the draw of the one before, though a new look may make others feasible.
+    def _sample(self, episode: int, xi: GraspParameters, look: Look) -> tuple[Sample, int, str]:
+        """Draw until the robot can execute it: the sample, how many were refused, and why when all were."""
         before = self._session.episodes.get(episode)
-        first = min(before.redraws, self._method.max_draws - 1) if before else 0
-        for draw in (first, *(d for d in range(self._method.max_draws) if d != first)):
+        if before is not None and before.eps is not None:  # another attempt: the same sample, where that is possible
+            sample = Sample(np.array(before.eps), before.control, before.repeat_of)
+            if not self._refusal(sample, xi, look):
+                return sample, before.redraws, ""
+        scored, refusal = self._session.scored(), ""
+        for draw in range(self._method.max_draws):
             self._check_cancelled()
-            eps = self._method.residual(episode, draw, scored)
-            try:
-                self._skills.check(self._space.apply(xi, eps), look, self._session.spec.task)
-                return eps, draw, ""
-            except DeftError as error:
-                if error.code not in INFEASIBLE:
-                    raise
-                refusal = error.message
-                self.progress.infeasible_samples += 1
-        return eps, self._method.max_draws, f"no feasible sample in {self._method.max_draws}; the last: {refusal}"
+            sample = self._method.sample(episode, draw, scored)
+            refusal = self._refusal(sample, xi, look)
+            if not refusal:
+                return sample, draw, ""
+            self.progress.infeasible_samples += 1
+            if sample.control:  # another draw would be the same
+                return sample, draw + 1, refusal
+        return sample, self._method.max_draws, f"no feasible sample in {self._method.max_draws}; the last: {refusal}"
+
+    def _refusal(self, sample: Sample, xi: GraspParameters, look: Look) -> str:
+        """Why the robot cannot execute a sample, "" when it can. Raises DeftError for what is not the grasp's fault."""
+        try:
+            self._skills.check(self._space.apply(xi, sample.eps), look, self._session.spec.task)
+        except DeftError as error:
+            if error.code not in INFEASIBLE:
+                raise
+            return error.message
+        return ""
 
     def _failed(self, episode: int, attempt: int, error: DeftError, of_grasp: bool) -> None:
         """A step failed: infeasible when it speaks of the grasp, else aborted and tried again a few times."""
@@ -172,32 +195,15 @@ class FineTuningLoop:
 
     # -- the operator -----------------------------------------------------------------------------------
 
-    def _await_reward(self, state: EpisodeState, look: Look | None) -> None:
-        """Ask for the score and wait as long as it takes; the answer is on disk before it counts."""
-        self.progress.episode = state.episode
-        following = state.episode + 1 if state.episode + 1 < self._session.spec.episodes else -1
-        request = Request(self._session.id, state.episode, state.attempt, following, "", state.executed, look)
-        started = time.monotonic()
-
-        def save(answer: Answer) -> None:
-            waited = {"awaiting_reward": round(time.monotonic() - started, 3)}
-            if not answer.voided:
-                self._session.record("finished", episode=state.episode, attempt=state.attempt, status="scored",
-                                     reward=answer.reward, success=answer.success, note=answer.note, seconds=waited)
-            elif state.attempt + 1 < MAX_ATTEMPTS:
-                self._session.record("retry", episode=state.episode, attempt=state.attempt + 1, status="void",
-                                     reason=answer.note)
-            else:
-                self._session.record("finished", episode=state.episode, attempt=state.attempt, status="void",
-                                     reason=answer.note, seconds=waited)
-
+    def _reward(self, episode: int, look: Look | None) -> None:
+        self.progress.episode = episode
         self._tell("awaiting_reward", "score the grasp, reset the scene, submit")
-        self._ask(request, score_wanted=True, save=save)
-        done = self._session.episodes[state.episode]
+        self._asking.reward(episode, look)
+        done = self._session.episodes[episode]
         if done.status:
             self._on_finished(done)
         with self._phase("refitting"):
-            self._method.spread(state.episode + 1, self._session.scored())
+            self._method.spread(episode + 1, self._session.scored())
 
     def _ask_reset_after(self, episode: int, reason: str) -> None:
         """After an episode without a score the scene has to change, or the next would fail alike."""
@@ -207,18 +213,7 @@ class FineTuningLoop:
 
     def _ask_reset(self, episode: int, reason: str) -> None:
         self._tell("awaiting_reward", reason)
-        self._ask(Request(self._session.id, episode, 0, episode, reason, None, None), score_wanted=False,
-                  save=lambda _: None)
-
-    def _ask(self, request: Request, score_wanted: bool, save: Callable[[Answer], None]) -> None:
-        try:
-            self._desk.open(request.session, request.episode, score_wanted, save)
-            self._skills.ask(request)
-            while self._desk.wait(POLL_SECONDS) is None:
-                self._check_cancelled()
-        finally:
-            self._skills.ask(None)
-            self._desk.close()
+        self._asking.reset(episode, reason)
 
     # -- bookkeeping --------------------------------------------------------------------------------------
 

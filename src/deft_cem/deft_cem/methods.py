@@ -1,63 +1,120 @@
-"""What decides the residual of an episode: the cross-entropy method, or a fixed residual for trials."""
+"""What decides the residual of an episode: a search, or a fixed residual for trials."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from deft_cem.distribution import CemConfig, Gaussian, Scored, distribution
-from deft_core.residual import ResidualSpace
+from deft_cem.search import Search
+from deft_cem.search.basis import Basis
+from deft_cem.search.gaussian import Gaussian, Scored
+from deft_cem.session import ScoredEpisode
 from deft_core.types import Array
 
 
+@dataclass(frozen=True)
+class Sample:
+    """eps (n,) of an episode, metres and rad.
+
+    Attributes:
+        control: without a residual, to measure the prior; nothing is learned from it.
+        repeat_of: the earlier episode whose sample this is again, None else.
+    """
+
+    eps: Array
+    control: bool = False
+    repeat_of: int | None = None
+
+
 class Method(Protocol):
-    """Ask for residuals. Everything follows from seed and scored episodes, so that resuming repeats it."""
+    """Everything follows from seed and scored episodes, so that resuming repeats it."""
 
     name: str
     max_draws: int
 
-    def residual(self, episode: int, draw: int, scored: Sequence[Scored]) -> Array:
-        """eps (n,) for an episode (0-based); `draw` counts samples that were not feasible."""
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
+        """For an episode (0-based); `draw` counts samples that were not feasible."""
         ...
 
-    def spread(self, episode: int, scored: Sequence[Scored]) -> Gaussian | None:
-        """The distribution that the episode draws from, None when there is none."""
+    def spread(self, episode: int, scored: Sequence[ScoredEpisode]) -> Gaussian | None:
+        """The distribution that the episode draws from, in first sigmas; None when there is none."""
+        ...
+
+    def result(self, scored: Sequence[ScoredEpisode]) -> Array | None:
+        """eps (n,) that is recommended after these episodes; None while too few are scored."""
         ...
 
 
-class CemMethod:
-    """Algorithm 1."""
+class SearchMethod:
+    """A search, interrupted by episodes of the prior alone and by repeated samples where the configuration wants them."""
 
-    name = "cem"
+    def __init__(self, search: Search, basis: Basis, seed: int, max_draws: int, prior_every: int, recheck_every: int) -> None:
+        self.name, self.max_draws = search.name, max_draws
+        self._search, self._basis, self._seed = search, basis, seed
+        self._prior_every, self._recheck_every = prior_every, recheck_every
+        self._told: list[tuple[int, float]] | None = None
+        self._thinking = threading.Lock()  # an amendment asks for the result while the loop asks for a sample
 
-    def __init__(self, space: ResidualSpace, config: CemConfig, seed: int) -> None:
-        self._space, self._config, self._seed = space, config, seed
-        self.max_draws = config.max_draws
+    def _tell(self, scored: Sequence[ScoredEpisode]) -> None:
+        """Once for each set of scores: a search may think for long about what it is told."""
+        key = [(s.episode, s.reward) for s in scored]
+        if key != self._told:
+            self._search.tell([Scored(s.episode, self._basis.to_z(s.eps), s.reward) for s in scored])
+            self._told = key
 
-    def spread(self, episode: int, scored: Sequence[Scored]) -> Gaussian:
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
         """See Method."""
-        return distribution(scored, episode, self._space, self._config)
+        if self._prior_every and (episode + 1) % self._prior_every == 0:
+            return Sample(np.zeros(self._basis.space.size), control=True)
+        firsts = [s for s in scored if not self._rechecks(s.episode)] if self._recheck_every else []
+        if firsts and self._rechecks(episode) and draw == 0:
+            rng = np.random.default_rng(np.random.SeedSequence([self._seed, episode, 3]))
+            again = firsts[int(rng.integers(len(firsts)))]
+            return Sample(again.eps, repeat_of=again.episode)
+        with self._thinking:
+            self._tell(scored)
+            return Sample(self._basis.to_eps(self._search.ask(episode, draw)))
 
-    def residual(self, episode: int, draw: int, scored: Sequence[Scored]) -> Array:
-        """See Method. Each (seed, episode, draw) has its own generator."""
-        rng = np.random.default_rng(np.random.SeedSequence([self._seed, episode, draw]))
-        return self._space.clip(self.spread(episode, scored).sample(rng))
+    def _rechecks(self, episode: int) -> bool:
+        """Whether an earlier sample is to be executed again."""
+        return (episode + 1) % self._recheck_every == 0
+
+    def spread(self, episode: int, scored: Sequence[ScoredEpisode]) -> Gaussian:
+        """See Method."""
+        with self._thinking:
+            self._tell(scored)
+            return self._search.spread(episode)
+
+    def result(self, scored: Sequence[ScoredEpisode]) -> Array | None:
+        """See Method."""
+        with self._thinking:
+            self._tell(scored)
+            z = self._search.result()
+        return None if z is None else self._basis.to_eps(z)
 
 
 class FixedMethod:
-    """The same residual every time: zero is the prior alone, the elites' mean is what was learned."""
+    """Trials: the prior alone, a tuned residual, or both in turns, the prior first."""
 
     max_draws = 1
 
-    def __init__(self, name: str, eps: Array) -> None:
-        self.name, self._eps = name, eps
+    def __init__(self, name: str, size: int, tuned: Array | None) -> None:
+        self.name, self._size, self._tuned = name, size, tuned
 
-    def spread(self, episode: int, scored: Sequence[Scored]) -> None:
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
+        """See Method."""
+        if self._tuned is None or (self.name == "versus" and episode % 2 == 0):
+            return Sample(np.zeros(self._size), control=True)
+        return Sample(self._tuned)
+
+    def spread(self, episode: int, scored: Sequence[ScoredEpisode]) -> None:
         """See Method."""
         return None
 
-    def residual(self, episode: int, draw: int, scored: Sequence[Scored]) -> Array:
+    def result(self, scored: Sequence[ScoredEpisode]) -> Array | None:
         """See Method."""
-        return self._eps
+        return self._tuned

@@ -7,6 +7,7 @@ import json
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,30 @@ from typing import Any
 import numpy as np
 from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import Episode, RewardRequest, SessionStatus
-from deft_msgs.srv import SubmitReward
+from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
-from std_msgs.msg import Header
 
 from deft_cem import __version__, codes
-from deft_cem.distribution import CemConfig
+from deft_cem.asking import Asking
+from deft_cem.control import SessionControl
+from deft_cem.episode_records import EpisodeRecords, status_message
+from deft_cem.gate import wilson
 from deft_cem.graph_skills import GraphSkills
-from deft_cem.loop import FineTuningLoop, Progress, seconds_left
-from deft_cem.methods import CemMethod, FixedMethod, Method
-from deft_cem.reward_desk import Answer, RewardDesk
+from deft_cem.loop import FineTuningLoop, Progress
+from deft_cem.methods import FixedMethod, Method, SearchMethod
+from deft_cem.rewards.automatic import Judge, make_judge
+from deft_cem.rewards.config import RewardConfig
+from deft_cem.rewards.desk import Answer, RewardDesk
+from deft_cem.rewards.ranking import BETTER, EQUAL, WORSE
+from deft_cem.search import make_search
+from deft_cem.search.basis import make_basis
+from deft_cem.search.config import SearchConfig
 from deft_cem.session import EpisodeState, Session, SessionSpec
 from deft_cem.skills import Interrupted
-from deft_cem.summary import summarise, wilson, write
+from deft_cem.summary import summarise, write
 from deft_core.config import content_hash
 from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
@@ -44,11 +53,13 @@ from deft_core.ros.node import (
     refuse_unknown_parameters,
     run_node,
 )
-from deft_core.types import GraspParameters
 
 DEFAULT_EPISODES = 30  # N of the paper
 SHUTDOWN_SECONDS = 8.0
 OBJECT_SETS = ("train", "test")
+SAID = {SubmitReward.Request.SUCCESS_YES: True, SubmitReward.Request.SUCCESS_NO: False}
+COMPARED = {SubmitReward.Request.COMPARED_BETTER: BETTER, SubmitReward.Request.COMPARED_WORSE: WORSE,
+            SubmitReward.Request.COMPARED_EQUAL: EQUAL}
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,16 @@ class Job:
     task: TaskConfig
     folder: Path
     method: Method
+    force: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """The session that runs, for the services that speak of it."""
+
+    session: Session
+    job: Job
+    control: SessionControl
 
 
 class CemServer(Node):
@@ -68,8 +89,13 @@ class CemServer(Node):
         super().__init__("deft_cem", **kwargs)
         self._config_dir = declare_config_dir(self)
         self._robot, self._hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
-        self._config = declare_fields(self, CemConfig, "cem.")
-        self._space = self._config.space(self._hand.motors)
+        self._config = declare_fields(self, SearchConfig, "search.")
+        self._rewards = declare_fields(self, RewardConfig, "rewards.")
+        self._basis = make_basis(self._config, self._hand.motors, self._hand.name, self._config_dir)
+        self._space = self._basis.space
+        self._records = EpisodeRecords(self._robot, self._hand, self.get_clock())
+        self._judges: dict[str, Judge] = {}
+        self._running: Running | None = None
         self._closing = threading.Event()
         self._reset_first = declare(self, "confirm_scene_at_start", False,
                                     "ask the operator to make the scene ready before the first episode")
@@ -81,7 +107,10 @@ class CemServer(Node):
         self._status = self.create_publisher(SessionStatus, names.SESSION_STATUS, qos.LATCHED)
         self._requests = self.create_publisher(RewardRequest, names.REWARD_REQUEST, qos.LATCHED)
         self._episodes = self.create_publisher(Episode, names.EPISODE, qos.EPISODES)
-        self.create_service(SubmitReward, names.SUBMIT_REWARD, self._submit, callback_group=MutuallyExclusiveCallbackGroup())
+        for service, name, answer in ((SubmitReward, names.SUBMIT_REWARD, self._submit),
+                                      (AmendReward, names.AMEND_REWARD, self._amend),
+                                      (ControlSession, names.CONTROL_SESSION, self._control)):
+            self.create_service(service, name, answer, callback_group=MutuallyExclusiveCallbackGroup())
         for action, name, run in ((FineTune, names.FINE_TUNE, self._fine_tune), (Evaluate, names.EVALUATE, self._evaluate)):
             ActionServer(self, action, name, run, callback_group=ReentrantCallbackGroup(), goal_callback=self._accept,
                          cancel_callback=lambda _: CancelResponse.ACCEPT)
@@ -101,39 +130,46 @@ class CemServer(Node):
         except ConfigError as error:
             raise DeftError(codes.BAD_GOAL, str(error)) from None
 
-    def _job(self, task_name: str, method: Method, episodes: int, seed: int, object_set: str, folder: str) -> Job:
+    def _job(self, task_name: str, method: Method, episodes: int, seed: int, object_set: str, folder: str,
+             force: bool = False) -> Job:
         task = self._task(task_name)
         if episodes < 1:
             raise DeftError(codes.BAD_GOAL, f"a session needs at least one episode, not {episodes}")
         if object_set not in OBJECT_SETS:
             raise DeftError(codes.BAD_GOAL, f"unknown object set '{object_set}'; valid: {', '.join(OBJECT_SETS)}")
-        config_hash = content_hash(self._config, self._robot, self._hand, task,
-                                   method.residual(0, 0, []).tolist() if isinstance(method, FixedMethod) else "")
-        resolved = {"software_version": __version__, "task": task.model_dump(mode="json"),
-                    "robot": self._robot.model_dump(mode="json"), "hand": self._hand.model_dump(mode="json"),
-                    "cem": self._config.model_dump(mode="json"), "method": method.name, "seed": seed,
-                    "episodes": episodes, "object_set": object_set, "config_hash": config_hash}
-        spec = SessionSpec(task.name, method.name, episodes, seed, object_set, config_hash, self._space.names, resolved)
+        robot = self._robot.model_dump(mode="json")
+        camera = robot.pop("camera")
+        tuned = method.result([]) if isinstance(method, FixedMethod) else None
+        resolved = {"software_version": __version__, "task": task.model_dump(mode="json"), "robot": robot,
+                    "calibration": camera, "hand": self._hand.model_dump(mode="json"),
+                    "search": self._config.model_dump(mode="json"), "rewards": self._rewards.model_dump(mode="json"),
+                    "tuned": None if tuned is None else tuned.tolist(), "method": method.name, "seed": seed,
+                    "episodes": episodes, "object_set": object_set}
+        hashed = {key: resolved[key] for key in ("task", "robot", "hand", "search", "rewards", "tuned")}
+        spec = SessionSpec(task.name, method.name, episodes, seed, object_set, content_hash(hashed), content_hash(camera),
+                           self._space.names, resolved, self._rewards.calibration_episodes)
         stamp = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
         path = Path(folder).expanduser() if folder else self._sessions_dir / task.name / f"{method.name}_{stamp}"
-        return Job(spec, task, path, method)
+        return Job(spec, task, path, method, force)
 
     def _fine_tune(self, handle: ServerGoalHandle) -> FineTune.Result:
         goal = handle.request
         result = FineTune.Result(best_reward=math.nan)
 
         def run() -> None:
-            method = CemMethod(self._space, self._config, goal.seed)
+            method = SearchMethod(make_search(self._config, self._basis, goal.seed), self._basis, goal.seed,
+                                  self._config.max_draws, self._config.prior_every, self._rewards.recheck_every)
             job = self._job(goal.task, method, goal.episodes or DEFAULT_EPISODES, goal.seed, goal.object_set or "train",
-                            goal.session_dir)
+                            goal.session_dir, goal.force)
             self._run(handle, job, result, FineTune.Feedback)
 
         def fill(summary: dict[str, Any]) -> None:
             totals = summary["totals"]
             result.scored, result.infeasible = totals["scored"], totals["infeasible"]
             result.best_reward = math.nan if totals["best_reward"] is None else totals["best_reward"]
-            if summary["elite_mean"]:
-                result.elite_mean = conv.residual_to_msg(self._space.names, np.array(summary["elite_mean"]))
+            result.gate = summary["gate"]["words"] if summary["gate"] else ""
+            if summary["tuned"]:
+                result.tuned = conv.residual_to_msg(self._space.names, np.array(summary["tuned"]))
 
         return self._carry_out(handle, result, run, fill, offset=0)
 
@@ -143,15 +179,19 @@ class CemServer(Node):
 
         def run() -> None:
             method = self._fixed(goal.method, goal.source_session_dir, goal.task)
-            job = self._job(goal.task, method, goal.trials, goal.seed, goal.object_set or "train", goal.session_dir)
+            trials = goal.trials * (2 if goal.method == "versus" else 1)
+            job = self._job(goal.task, method, trials, goal.seed, goal.object_set or "train", goal.session_dir)
             self._run(handle, job, result, Evaluate.Feedback)
 
         def fill(summary: dict[str, Any]) -> None:
             totals = summary["totals"]
-            result.trials, result.infeasible, result.successes = totals["scored"], totals["infeasible"], totals["successes"]
-            rated = result.trials + result.infeasible
+            counted = [e for e in summary["episodes"] if not (e["control"] and summary["method"] == "versus")]
+            result.trials = sum(e["status"] == "scored" for e in counted)
+            result.infeasible = sum(e["status"] == "infeasible" for e in counted)
+            result.successes, rated = totals["successes"], totals["rated"]
             result.success_rate = result.successes / rated if rated else math.nan
             result.wilson_low, result.wilson_high = wilson(result.successes, rated)
+            result.gate = summary["gate"]["words"] if summary["gate"] else ""
             result.mean_reward = math.nan if totals["mean_reward"] is None else totals["mean_reward"]
 
         return self._carry_out(handle, result, run, fill, offset=100)
@@ -159,9 +199,9 @@ class CemServer(Node):
     def _fixed(self, name: str, source: str, task: str) -> FixedMethod:
         """The method of an evaluation. Raises DeftError."""
         if name == "prior":
-            return FixedMethod("prior", np.zeros(self._space.size))
-        if name != "elite_mean":
-            raise DeftError(codes.BAD_GOAL, f"unknown method '{name}'; valid: prior, elite_mean")
+            return FixedMethod("prior", self._space.size, None)
+        if name not in ("tuned", "versus"):
+            raise DeftError(codes.BAD_GOAL, f"unknown method '{name}'; valid: prior, tuned, versus")
         path = Path(source).expanduser() / "summary.json"
         try:
             summary = json.loads(path.read_text())
@@ -171,9 +211,9 @@ class CemServer(Node):
             if summary.get(key) != wanted:
                 raise DeftError(codes.SESSION_MISMATCH, f"{path} is of another {'hand' if key != 'task' else 'task'}: "
                                 f"{summary.get(key)}")
-        if not summary.get("elite_mean"):
-            raise DeftError(codes.NO_RESIDUAL, f"{path} holds too few scored episodes for an elite mean")
-        return FixedMethod("elite_mean", np.array(summary["elite_mean"]))
+        if not summary.get("tuned"):
+            raise DeftError(codes.NO_RESIDUAL, f"{path} holds too few scored episodes for a residual")
+        return FixedMethod(name, self._space.size, np.array(summary["tuned"]))
 
     # -- running -----------------------------------------------------------------------------------------
 
@@ -217,7 +257,8 @@ class CemServer(Node):
 
     def _run(self, handle: ServerGoalHandle, job: Job, result: Any, feedback: Any) -> None:
         """Open the session, run the loop, write the summary whatever happens."""
-        session = Session(job.folder, job.spec)
+        judge = self._judge(job.task)
+        session = Session(job.folder, job.spec, job.force)
         result.session, result.session_dir = session.id, str(job.folder)
         if session.journal.repaired:
             self.get_logger().warning(session.journal.repaired)
@@ -227,26 +268,45 @@ class CemServer(Node):
 
         skills = GraphSkills(self, self._robot.camera, job.task, job.spec.object_set, self._clients_group, self._requests,
                              job.folder / "pictures", cancelled)
+        control = SessionControl(session, self._desk)
         started, done_before = time.monotonic(), len(session.finished())
 
         def on_progress(progress: Progress) -> None:
-            status = self._status_message(session, job, progress, time.monotonic() - started, done_before)
+            status = status_message(session, job.method, progress, control, time.monotonic() - started, done_before)
             self._status.publish(status)
             handle.publish_feedback(feedback(status=status))
 
         def on_finished(state: EpisodeState) -> None:
-            self._episodes.publish(self._episode_message(session, job, state, skills))
-            self._write_summary(job.folder, summarise(session, self._config.elites, finished=False))
+            self._episodes.publish(self._records.message(session, state, skills))
+            self._write_summary(job.folder, self._summarised(session, job))
 
-        loop = FineTuningLoop(session, job.method, self._space, skills, self._desk, on_progress, on_finished,
+        asking = Asking(session, self._desk, skills, control, self._rewards, judge, cancelled)
+        loop = FineTuningLoop(session, job.method, self._space, skills, asking, control, on_progress, on_finished,
                               cancelled, self._reset_first)
+        self._running = Running(session, job, control)
         try:
             loop.run()
         finally:
-            self._summary = summarise(session, self._config.elites, finished=session.next_episode() is None)
+            self._running = None
+            self._summary = self._summarised(session, job)
             self._write_summary(job.folder, self._summary)
             skills.close()
             session.close()
+
+    def _summarised(self, session: Session, job: Job) -> dict[str, Any]:
+        return summarise(session, job.method, self._config.deft.warmup)
+
+    def _judge(self, task: TaskConfig) -> Judge | None:
+        """What rewards pictures, loaded once a task; None where people do. Raises DeftError BAD_GOAL."""
+        if self._rewards.source not in ("suggested", "automatic"):
+            return None
+        if task.name not in self._judges:
+            goal = self._config_dir / task.goal_image if task.goal_image else None
+            try:
+                self._judges[task.name] = make_judge(self._rewards, goal, task.text)
+            except ConfigError as error:
+                raise DeftError(codes.BAD_GOAL, str(error)) from None
+        return self._judges[task.name]
 
     def _write_summary(self, folder: Path, summary: dict[str, Any]) -> None:
         """The journal is the record; a summary that cannot be written ends nothing."""
@@ -268,64 +328,55 @@ class CemServer(Node):
     # -- the operator --------------------------------------------------------------------------------------
 
     def _submit(self, request: SubmitReward.Request, response: SubmitReward.Response) -> SubmitReward.Response:
-        success = {SubmitReward.Request.SUCCESS_YES: True, SubmitReward.Request.SUCCESS_NO: False}.get(request.success)
+        answer = Answer(request.reward, request.voided, SAID.get(request.success), request.note,
+                        COMPARED.get(request.comparison, ""))
+
+        def submit() -> str:
+            self._desk.submit(request.session, request.episode, answer)
+            return "saved"
+
+        return self._answered(response, submit, codes.NOT_SAVED)
+
+    def _amend(self, request: AmendReward.Request, response: AmendReward.Response) -> AmendReward.Response:
+        def amend() -> str:
+            running = self._running
+            if running is None or request.session not in ("", running.session.id):
+                raise DeftError(codes.NO_SUCH_EPISODE, f"the running session is '{running.session.id}'" if running else "no "
+                                "session runs; `deft amend --session FOLDER` amends one that does not")
+            state = running.session.amend(request.episode, request.reward, SAID.get(request.success), request.voided,
+                                          request.note)
+            self._episodes.publish(self._records.message(running.session, state, None))
+            self._write_summary(running.job.folder, self._summarised(running.session, running.job))
+            return f"episode {request.episode} is {state.status}; the search goes on from that"
+
+        return self._answered(response, amend, codes.AMENDMENT_NOT_SAVED)
+
+    def _control(self, request: ControlSession.Request, response: ControlSession.Response) -> ControlSession.Response:
+        def command() -> str:
+            running, kinds = self._running, ControlSession.Request
+            if running is None:
+                raise DeftError(codes.NO_SESSION, "no session runs")
+            control = running.control
+            actions = {kinds.PAUSE: control.pause, kinds.GO_ON: control.go_on, kinds.SKIP: control.skip,
+                       kinds.REPEAT: control.repeat, kinds.FINISH: control.finish}
+            if request.command not in actions:
+                raise DeftError(codes.BAD_COMMAND, f"unknown command {request.command}; valid: 1 pause, 2 go on, 3 skip, "
+                                "4 repeat, 5 finish")
+            return actions[request.command](request.note)
+
+        return self._answered(response, command, codes.CONTROL_NOT_SAVED)
+
+    def _answered(self, response: Any, act: Callable[[], str], code: int) -> Any:
+        """Fill the answer of a service: accepted with a message, or why not. `code` stands for the unexpected."""
         try:
-            self._desk.submit(request.session, request.episode,
-                              Answer(request.reward, request.voided, success, request.note))
-            response.accepted, response.message = True, "saved"
+            response.message = act()
+            response.accepted = True
         except DeftError as error:
             response.error_code, response.message = error.code, error.message
         except Exception as error:  # the service must answer, and nothing was counted
-            response.error_code, response.message = codes.NOT_SAVED, f"unexpected failure: {error!r}"
+            response.error_code, response.message = code, f"unexpected failure: {error!r}"
             self.get_logger().error(response.message)
         return response
-
-    # -- messages --------------------------------------------------------------------------------------------
-
-    def _status_message(self, session: Session, job: Job, progress: Progress, elapsed: float,
-                        done_before: int) -> SessionStatus:
-        finished = session.finished()
-        spread = job.method.spread(progress.episode, [s for s in session.scored() if s.episode < progress.episode])
-        sigma = self._space.sigma
-        return SessionStatus(
-            session=session.id, session_dir=str(job.folder), task=job.task.name, object_set=job.spec.object_set,
-            method=job.method.name, state=progress.state, episode=progress.episode, episodes=job.spec.episodes,
-            scored=len(session.scored()), infeasible_samples=progress.infeasible_samples,
-            statuses=[s.status for s in finished],
-            rewards=[math.nan if s.reward is None else s.reward for s in finished], best_reward=session.best_reward(),
-            mean_shift=float(np.linalg.norm(spread.mean / sigma)) if spread else math.nan,
-            mean_sigma=float((spread.std / sigma).mean()) if spread else math.nan, seconds_elapsed=elapsed,
-            seconds_left=seconds_left(session, elapsed, len(finished) - done_before), message=progress.message)
-
-    def _episode_message(self, session: Session, job: Job, state: EpisodeState, skills: GraphSkills) -> Episode:
-        executed = state.executed or {}
-        message = Episode(
-            header=Header(stamp=self.get_clock().now().to_msg(), frame_id=self._robot.base_frame), session=session.id,
-            task=job.task.name, object_set=job.spec.object_set, episode=state.episode, attempt=state.attempt,
-            seed=job.spec.seed, software_version=__version__, hand=self._hand.name, robot=self._robot.name,
-            hand_hash=content_hash(self._hand), robot_hash=content_hash(self._robot),
-            calibration_hash=content_hash(self._robot.camera), status=state.status, reason=state.reason,
-            observation=skills.observation, affordance=skills.affordance, redraws=state.redraws,
-            reward=math.nan if state.reward is None else state.reward, success=_success(state.success), note=state.note,
-            image_after=skills.image_after, timing_names=list(state.seconds),
-            timing_seconds=[float(s) for s in state.seconds.values()])
-        if state.xi is not None:
-            message.xi = conv.grasp_to_msg(self._grasp(state.xi))
-        if state.eps is not None:
-            message.eps = conv.residual_to_msg(self._space.names, np.array(state.eps))
-        if executed:
-            message.executed = conv.grasp_to_msg(self._grasp(executed["executed"]))
-            message.phases = conv.phases_to_msg(executed["phases"])
-        return message
-
-    def _grasp(self, record: dict[str, Any]) -> GraspParameters:
-        return GraspParameters(np.array(record["contact"]), np.array(record["wrist_rotation"]),
-                               tuple(record["joint_names"]), np.array(record["joints"]), self._hand.name,
-                               self._robot.base_frame)
-
-
-def _success(value: bool | None) -> int:
-    return {True: Episode.SUCCESS_YES, False: Episode.SUCCESS_NO, None: Episode.SUCCESS_UNKNOWN}[value]
 
 
 def main() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from deft_cem.rewards.automatic import Picture
 from deft_core.types import GraspParameters
 
 
@@ -35,8 +37,24 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A question about an earlier episode and its attempt: number `question` (1-based) of at most `questions`."""
+
+    other: int
+    other_attempt: int
+    question: int
+    questions: int
+
+
+@dataclass(frozen=True)
 class Request:
-    """What the operator is asked for. `outcome` None: only reset the scene for `episode`."""
+    """What the operator is asked for. `outcome` None: only reset the scene for `episode`.
+
+    Attributes:
+        suggested: 0..1, what the automatic reward would say; NaN without one.
+        repeats: the earlier episode whose sample this executed again, -1 none.
+        comparison: with which earlier episode to compare, None where a score is wanted.
+    """
 
     session: str
     episode: int
@@ -45,6 +63,9 @@ class Request:
     reason: str
     outcome: dict[str, Any] | None
     look: Look | None
+    suggested: float = math.nan
+    repeats: int = -1
+    comparison: Comparison | None = None
 
 
 class Interrupted(Exception):
@@ -72,6 +93,10 @@ class Skills(Protocol):
 
     def park(self, seed: int) -> None:
         """Open the hand and park the arm."""
+        ...
+
+    def final_picture(self, episode: int, attempt: int) -> Picture | None:
+        """The picture of an episode when its motion had ended, before the hand let go; None when none was had."""
         ...
 
     def ask(self, request: Request | None) -> None:

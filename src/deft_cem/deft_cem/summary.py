@@ -3,63 +3,75 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deft_cem.distribution import elites
-from deft_cem.session import Session
+from deft_cem.gate import of_episodes, rate
+from deft_cem.methods import Method
+from deft_cem.session import EpisodeState, Session
 
-SCHEMA_VERSION = 1
-
-
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """The Wilson score interval of a success rate; (0, 1) without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    p, n = successes / trials, trials
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+SCHEMA_VERSION = 2
 
 
-def summarise(session: Session, elite_count: int, finished: bool) -> dict[str, Any]:
-    """The summary as plain values: metres, radians, seconds."""
-    episodes = []
-    for state in session.finished():
-        episodes.append({
-            "episode": state.episode, "attempt": state.attempt, "status": state.status, "reason": state.reason,
-            "xi": state.xi, "eps": state.eps, "redraws": state.redraws,
-            "executed": state.executed["executed"] if state.executed else None,
-            "stop_reason": state.executed["stop_reason"] if state.executed else "",
-            "clearance_lift": state.executed["lift"] if state.executed else None,
-            "reward": state.reward, "success": state.success, "note": state.note, "seconds": state.seconds})
-    scored = session.scored()
-    best = elites(scored, elite_count)
+def summarise(session: Session, method: Method, warmup: int) -> dict[str, Any]:
+    """The summary as plain values: metres, radians, seconds.
+
+    Args:
+        warmup: episodes that the search needs before it leads; the gate judges those after them.
+    """
+    states, rewards, scored = session.finished(), session.rewards(), session.scored()
+    episodes = [_episode(s, rewards.get(s.episode)) for s in states]
     counts = {status: sum(e["status"] == status for e in episodes)
               for status in ("scored", "infeasible", "aborted", "void")}
-    rewards = [s.reward for s in scored]
-    tenth = max(1, min(10, len(rewards) // 2))
-    successes = sum(bool(e["success"]) for e in episodes if e["status"] == "scored")
-    rated = counts["scored"] + counts["infeasible"]
-    low, high = wilson(successes, rated)
+    values = list(rewards.values())
+    tenth = max(1, min(10, len(values) // 2))
+    judged = rate([s for s in states if not (s.control and session.spec.method == "versus")])
+    low, high = judged.interval
+    gate = of_episodes(states, warmup if session.spec.method != "versus" else 0)
+    tuned = method.result(scored)
     return {
-        "schema_version": SCHEMA_VERSION, "session": session.id, **session.spec.identity(),
-        "episodes_planned": session.spec.episodes, "finished": finished, "episodes": episodes,
-        "elites": [{"episode": s.episode, "reward": s.reward, "eps": s.eps.tolist()} for s in best],
-        "elite_mean": np.mean([s.eps for s in best], axis=0).tolist() if len(best) == elite_count else None,
+        "schema_version": SCHEMA_VERSION, "session": session.id, **session.spec.identity(), **session.spec.hashes(),
+        "episodes_planned": session.spec.episodes, "finished": session.next_episode() is None, "ended_early": session.ended,
+        "episodes": episodes, "tuned": None if tuned is None else tuned.tolist(),
+        "gate": gate.record() if gate else None, "operator": consistency(states, rewards),
         "totals": {**counts, "infeasible_samples": sum(e["redraws"] for e in episodes),
-                   "mean_reward": float(np.mean(rewards)) if rewards else None,
-                   "best_reward": max(rewards) if rewards else None,
-                   "mean_reward_first": float(np.mean(rewards[:tenth])) if rewards else None,
-                   "mean_reward_last": float(np.mean(rewards[-tenth:])) if rewards else None,
-                   "first_last_window": tenth, "successes": successes, "success_rate": successes / rated if rated else None,
-                   "success_wilson_95": [low, high],
+                   "mean_reward": float(np.mean(values)) if values else None,
+                   "best_reward": max(values) if values else None,
+                   "mean_reward_first": float(np.mean(values[:tenth])) if values else None,
+                   "mean_reward_last": float(np.mean(values[-tenth:])) if values else None,
+                   "first_last_window": tenth, "successes": judged.successes,
+                   "success_rate": judged.value if judged.trials else None, "rated": judged.trials,
+                   "success_wilson_95": [low, high], "amended": sum(bool(s.history) for s in states),
                    "seconds_by_phase": _seconds(episodes)},
     }
+
+
+def _episode(state: EpisodeState, reward: float | None) -> dict[str, Any]:
+    executed = state.executed or {}
+    return {"episode": state.episode, "attempt": state.attempt, "status": state.status, "reason": state.reason,
+            "xi": state.xi, "eps": state.eps, "redraws": state.redraws, "control": state.control, "repeat_of": state.repeat_of,
+            "executed": executed.get("executed"), "stop_reason": executed.get("stop_reason", ""),
+            "clearance_lift": executed.get("lift"), "reward": reward, "reward_source": state.source,
+            "measured": state.measured, "success": state.success, "note": state.note, "history": state.history,
+            "seconds": state.seconds}
+
+
+def consistency(states: Sequence[EpisodeState], rewards: dict[int, float]) -> dict[str, Any] | None:
+    """How alike the same sample was scored when it was executed again; None where none was.
+
+    The differences are the operator's and the scene's together: the sample was the same, the place of the object was not.
+    """
+    pairs = [(s.episode, s.repeat_of) for s in states if s.repeat_of is not None]
+    known = [(rewards[a], rewards[b]) for a, b in pairs if a in rewards and b in rewards]
+    if not known:
+        return None
+    off = np.array([a - b for a, b in known])
+    return {"rechecks": len(known), "mean_absolute_difference": float(np.abs(off).mean()),
+            "standard_deviation": float(np.sqrt((off**2).mean() / 2)), "pairs": [list(p) for p in pairs]}
 
 
 def _seconds(episodes: list[dict[str, Any]]) -> dict[str, float]:

@@ -11,24 +11,28 @@ from deft_core.types import Array, GraspParameters
 
 CONTACT = ("contact_x", "contact_y", "contact_z")
 WRIST = ("wrist_rx", "wrist_ry", "wrist_rz")
+TAU = ("tau_x", "tau_y", "tau_z")
 
 
 @dataclass(frozen=True)
 class ResidualSpace:
-    """Names, units, scale and bounds of eps = (contact 3, wrist 3, hand joints n).
+    """Names, units, scale and bounds of eps = (contact 3, wrist 3, hand joints n[, end of the trajectory 3]).
 
     eps is added in metres and radians after the depth look-up; its wrist part composes on the
-    right: R(xi) * exp(eps). For a 16-joint hand it has 22 numbers (paper section 1.2).
+    right: R(xi) * exp(eps). For a 16-joint hand it has 22 numbers (paper section 1.2), and three more where the
+    trajectory tau is varied, too: how far its end is shifted, metres, base frame.
 
     Attributes:
         joint_names: hand joints that have a motor, URDF names; joints coupled to them follow at execution.
-        sigma: (6 + n,) standard deviation of the first distribution, metres and rad.
-        bound: (6 + n,) eps is clipped to [-bound, bound], metres and rad.
+        sigma: (size,) standard deviation of the first distribution, metres and rad.
+        bound: (size,) eps is clipped to [-bound, bound], metres and rad.
+        trajectory: whether eps shifts the trajectory.
     """
 
     joint_names: tuple[str, ...]
     sigma: Array
     bound: Array
+    trajectory: bool = False
 
     @staticmethod
     def by_group(joint_names: tuple[str, ...], sigma: tuple[float, float, float],
@@ -38,16 +42,21 @@ class ResidualSpace:
         return ResidualSpace(joint_names, np.repeat(np.array(sigma, float), sizes),
                              np.repeat(np.array(bound, float), sizes))
 
+    def with_trajectory(self, sigma: float, bound: float) -> ResidualSpace:
+        """The same with the end of the trajectory; `sigma` and `bound` in metres."""
+        return replace(self, sigma=np.append(self.sigma, [sigma] * 3), bound=np.append(self.bound, [bound] * 3),
+                       trajectory=True)
+
     @property
     def names(self) -> tuple[str, ...]:
-        return (*CONTACT, *WRIST, *self.joint_names)
+        return (*CONTACT, *WRIST, *self.joint_names, *(TAU if self.trajectory else ()))
 
     @property
     def size(self) -> int:
-        return 6 + len(self.joint_names)
+        return len(self.names)
 
     def clip(self, eps: Array) -> Array:
-        """eps (6 + n,) limited to the bounds."""
+        """eps (size,) limited to the bounds."""
         return np.clip(eps, -self.bound, self.bound)
 
     def apply(self, xi: GraspParameters, eps: Array) -> GraspParameters:
@@ -62,15 +71,18 @@ class ResidualSpace:
         if not np.isfinite(eps).all():
             raise ValueError("eps is not finite")
         joints = xi.joints.copy()
-        joints[self._rows(xi)] += eps[6:]
+        end = 6 + len(self.joint_names)
+        joints[self._rows(xi)] += eps[6:end]
         rotation = xi.rotation() * Rotation.from_rotvec(eps[3:6])
+        offset = xi.trajectory_offset + eps[end:] if self.trajectory else xi.trajectory_offset
         return replace(xi, contact=xi.contact + eps[:3], wrist_rotation=rotation.as_rotvec(),
-                       joints=joints)
+                       joints=joints, trajectory_offset=offset)
 
     def between(self, xi: GraspParameters, other: GraspParameters) -> Array:
         """The eps with apply(xi, eps) == other."""
         wrist = (xi.rotation().inv() * other.rotation()).as_rotvec()
-        return np.concatenate([other.contact - xi.contact, wrist, (other.joints - xi.joints)[self._rows(xi)]])
+        tau = other.trajectory_offset - xi.trajectory_offset if self.trajectory else np.zeros(0)
+        return np.concatenate([other.contact - xi.contact, wrist, (other.joints - xi.joints)[self._rows(xi)], tau])
 
     def _rows(self, xi: GraspParameters) -> list[int]:
         """Where the joints of eps stand in xi, which also has those that follow others."""

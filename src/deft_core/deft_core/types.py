@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -129,6 +129,8 @@ class GraspParameters:
         joints: (n,) rad, same order.
         hand: name of the hand description.
         frame: name of the base frame.
+        trajectory_offset: (3,) metres, base frame; added to the post-grasp trajectory tau, growing evenly from nothing at
+            its start to this at its end.
     """
 
     contact: Array
@@ -137,6 +139,7 @@ class GraspParameters:
     joints: Array
     hand: str
     frame: str = "base_link"
+    trajectory_offset: Array = field(default_factory=lambda: np.zeros(3))
 
     def rotation(self) -> Rotation:
         """Rotation from the grasp frame to the base frame."""
@@ -147,4 +150,4 @@ class GraspParameters:
         return replace(self, contact=self.contact + np.array([0.0, 0.0, metres]))
 
     def finite(self) -> bool:
-        return all(bool(np.isfinite(a).all()) for a in (self.contact, self.wrist_rotation, self.joints))
+        return all(bool(np.isfinite(a).all()) for a in (self.contact, self.wrist_rotation, self.joints, self.trajectory_offset))

@@ -181,6 +181,7 @@ class GraspPlanner:
         keys = np.array([w.t for w in task.trajectory])
         times = np.linspace(0.0, keys[-1], max(2, int(np.ceil(keys[-1] / TRAJECTORY_STEP)) + 1))
         shifts = np.stack([np.interp(times, keys, [w.xyz[i] for w in task.trajectory]) for i in range(3)], axis=1)
+        shifts += np.outer(times / keys[-1], grasp.trajectory_offset)
         turns = np.stack([np.interp(times, keys, [w.rotvec[i] for w in task.trajectory]) for i in range(3)], axis=1)
         for _ in range(HEIGHTS):
             poses = [self._model.palm_target(grasp.contact + shift, Rotation.from_rotvec(turn) * grasp.rotation())

@@ -9,7 +9,7 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import SessionStatus
-from deft_msgs.srv import SubmitReward
+from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
 from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
@@ -34,6 +34,8 @@ class OperatorClient:
         self._actions = {FineTune: ActionClient(self.node, FineTune, names.FINE_TUNE, callback_group=group),
                          Evaluate: ActionClient(self.node, Evaluate, names.EVALUATE, callback_group=group)}
         self._submit = self.node.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=group)
+        self._amend = self.node.create_client(AmendReward, names.AMEND_REWARD, callback_group=group)
+        self._control = self.node.create_client(ControlSession, names.CONTROL_SESSION, callback_group=group)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -81,3 +83,11 @@ class OperatorClient:
     def submit(self, request: SubmitReward.Request) -> SubmitReward.Response:
         """Send an answer to the pending reward request. Raises CallTimeout."""
         return call(self._submit, request, SERVER_SECONDS)
+
+    def amend(self, request: AmendReward.Request) -> AmendReward.Response:
+        """Change an earlier answer of the running session. Raises CallTimeout."""
+        return call(self._amend, request, SERVER_SECONDS)
+
+    def control(self, request: ControlSession.Request) -> ControlSession.Response:
+        """Pause, go on, skip, repeat or finish. Raises CallTimeout."""
+        return call(self._control, request, SERVER_SECONDS)

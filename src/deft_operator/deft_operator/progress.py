@@ -83,6 +83,12 @@ def session_table(summary: dict) -> Table:
                  (f"mean reward, last {n}", f"{totals['mean_reward_last']:.3f}"),
                  ("best reward", f"{totals['best_reward']:.2f}"),
                  ("successes", f"{totals['successes']} ({totals['success_rate']:.0%}, 95 % interval {low:.2f}-{high:.2f})")]
+    if summary["operator"]:
+        said = summary["operator"]
+        rows.append(("the same sample again", f"{said['rechecks']} times; scores off by "
+                     f"{said['mean_absolute_difference']:.2f} on the mean"))
+    if summary["gate"]:
+        rows.append(("beside the prior", summary["gate"]["words"]))
     rows.append(("wall seconds by phase", ", ".join(f"{k} {v:.0f}" for k, v in totals["seconds_by_phase"].items())))
     for name, value in rows:
         table.add_row(name, value)

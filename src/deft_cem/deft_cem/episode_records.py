@@ -1,0 +1,80 @@
+"""Episodes and the state of a session as messages."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from deft_msgs.msg import Episode, SessionStatus
+from rclpy.clock import Clock
+from std_msgs.msg import Header
+
+from deft_cem import __version__
+from deft_cem.control import SessionControl
+from deft_cem.graph_skills import GraphSkills
+from deft_cem.loop import Progress, seconds_left
+from deft_cem.methods import Method
+from deft_cem.session import EpisodeState, Session
+from deft_core.config import content_hash
+from deft_core.descriptions import HandConfig, RobotConfig
+from deft_core.ros import conversions as conv
+from deft_core.types import GraspParameters
+
+
+def status_message(session: Session, method: Method, progress: Progress, control: SessionControl, elapsed: float,
+                   done_before: int) -> SessionStatus:
+    """Where the session stands; `elapsed` s since it was opened here, with `done_before` episodes finished then."""
+    finished, rewards, scored, spec = session.finished(), session.rewards(), session.scored(), session.spec
+    spread = method.spread(progress.episode, scored)
+    return SessionStatus(
+        session=session.id, session_dir=str(session.folder), task=spec.task, object_set=spec.object_set,
+        method=method.name, state=progress.state, episode=progress.episode, episodes=spec.episodes,
+        scored=len(rewards), infeasible_samples=progress.infeasible_samples, statuses=[s.status for s in finished],
+        rewards=[rewards.get(s.episode, math.nan) for s in finished], best_reward=session.best_reward(),
+        mean_shift=float(np.linalg.norm(spread.mean)) if spread else math.nan,
+        mean_sigma=float(spread.std.mean()) if spread else math.nan, seconds_elapsed=elapsed,
+        seconds_left=seconds_left(session, elapsed, len(finished) - done_before), pausing=control.pausing,
+        message=progress.message)
+
+
+class EpisodeRecords:
+    """Makes Episode messages for one robot and hand."""
+
+    def __init__(self, robot: RobotConfig, hand: HandConfig, clock: Clock) -> None:
+        self._robot, self._hand, self._clock = robot, hand, clock
+
+    def message(self, session: Session, state: EpisodeState, skills: GraphSkills | None) -> Episode:
+        """The record of an episode; without `skills` (an amendment) without what was seen, which the first record has."""
+        executed, reward = state.executed or {}, session.rewards().get(state.episode, math.nan)
+        message = Episode(
+            header=Header(stamp=self._clock.now().to_msg(), frame_id=self._robot.base_frame), session=session.id,
+            task=session.spec.task, object_set=session.spec.object_set, episode=state.episode, attempt=state.attempt,
+            seed=session.spec.seed, software_version=__version__, hand=self._hand.name, robot=self._robot.name,
+            hand_hash=content_hash(self._hand), robot_hash=content_hash(self._robot),
+            calibration_hash=session.spec.calibration_hash, status=state.status, reason=state.reason,
+            redraws=state.redraws, reward=reward, reward_source=state.source, revision=len(state.history),
+            suggested_reward=math.nan if state.measured is None else session.suggestion(state.measured),
+            repeat_of=-1 if state.repeat_of is None else state.repeat_of, control=state.control,
+            success=_success(state.success), note=state.note, timing_names=list(state.seconds),
+            timing_seconds=[float(s) for s in state.seconds.values()])
+        if skills is not None:
+            message.observation, message.affordance = skills.observation, skills.affordance
+            message.image_end, message.image_after = skills.image_end, skills.image_after
+        if state.xi is not None:
+            message.xi = conv.grasp_to_msg(self._grasp(state.xi))
+        if state.eps is not None:
+            message.eps = conv.residual_to_msg(session.spec.residual_names, np.array(state.eps))
+        if executed:
+            message.executed = conv.grasp_to_msg(self._grasp(executed["executed"]))
+            message.phases = conv.phases_to_msg(executed["phases"])
+        return message
+
+    def _grasp(self, record: dict[str, Any]) -> GraspParameters:
+        return GraspParameters(np.array(record["contact"]), np.array(record["wrist_rotation"]),
+                               tuple(record["joint_names"]), np.array(record["joints"]), self._hand.name,
+                               self._robot.base_frame, np.array(record.get("trajectory_offset", (0.0, 0.0, 0.0))))
+
+
+def _success(value: bool | None) -> int:
+    return {True: Episode.SUCCESS_YES, False: Episode.SUCCESS_NO, None: Episode.SUCCESS_UNKNOWN}[value]

@@ -1,0 +1,1 @@
+"""Where rewards come from: an operator's score, comparisons with earlier grasps, pictures."""
