@@ -29,10 +29,10 @@ from deft_operator.curve import running_mean
 WINDOW = 10  # episodes that "first" and "last" stand for
 
 
-def control_parameters(out: Path, episodes: int) -> Path:
-    """Node parameters with a warm-up as long as the session: nothing is ever refitted."""
+def control_parameters(out: Path) -> Path:
+    """Node parameters with the search that never refits."""
     parameters = yaml.safe_load((default_config_dir() / "finetune.yaml").read_text())
-    parameters["deft_cem"]["ros__parameters"]["cem"]["warmup"] = episodes
+    parameters["deft_cem"]["ros__parameters"]["search"]["algorithm"] = "random"
     path = out / "control.yaml"
     path.write_text(yaml.safe_dump(parameters))
     return path
@@ -64,11 +64,11 @@ def table(results: dict[str, list[dict[str, Any]]], seeds: list[int]) -> str:
              "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for i, seed in enumerate(seeds):
         cells: list[str] = []
-        for method in ("cem", "control"):
+        for method in ("deft", "control"):
             _, y = rewards(results[method][i])
             cells += [f"{y[:WINDOW].mean():.3f}", f"{y[-WINDOW:].mean():.3f}"]
         won, scored = [], []
-        for method in ("cem", "control"):
+        for method in ("deft", "control"):
             done = [e for e in results[method][i]["episodes"] if e["status"] == "scored"]
             won.append(f"{sum(bool(e['success']) for e in done[:WINDOW])} -> {sum(bool(e['success']) for e in done[-WINDOW:])}")
             scored.append(f"{len(done)}/{results[method][i]['episodes_planned']}")
@@ -79,7 +79,7 @@ def table(results: dict[str, list[dict[str, Any]]], seeds: list[int]) -> str:
 def draw(results: dict[str, list[dict[str, Any]]], seeds: list[int], path: Path) -> None:
     """All curves: running mean of the reward, one panel a method."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4), dpi=120, sharey=True)
-    titles = {"cem": "fine-tuning (CEM)", "control": "control: 30 draws, no refit"}
+    titles = {"deft": "fine-tuning (CEM)", "control": "control: 30 draws, no refit"}
     for panel, (method, title) in zip(panels, titles.items(), strict=True):
         for seed, summary in zip(seeds, results[method], strict=True):
             x, y = rewards(summary)
@@ -102,10 +102,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for sessions, picture and table")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    control = control_parameters(options.out, options.episodes)
-    results: dict[str, list[dict[str, Any]]] = {"cem": [], "control": []}
+    control = control_parameters(options.out)
+    results: dict[str, list[dict[str, Any]]] = {"deft": [], "control": []}
     for seed in options.seeds:
-        for method, params in (("cem", None), ("control", control)):
+        for method, params in (("deft", None), ("control", control)):
             results[method].append(run(options.task, seed, options.episodes, options.out / f"{method}_{seed}", params))
     (options.out / "table.md").write_text(table(results, options.seeds))
     draw(results, options.seeds, options.out / "curves.png")

@@ -97,10 +97,12 @@ def test_zero_quaternion_is_refused():
 
 
 def test_grasp_round_trip_and_mismatch():
-    grasp = GraspParameters(np.arange(3.0), np.array([0.1, 0.2, 0.3]), ("a", "b"), np.array([0.5, 0.6]), "h", "base_link")
+    grasp = GraspParameters(np.arange(3.0), np.array([0.1, 0.2, 0.3]), ("a", "b"), np.array([0.5, 0.6]), "h", "base_link",
+                            np.array([0.01, 0.02, 0.03]))
     msg = conv.grasp_to_msg(grasp)
     back = conv.grasp_from_msg(msg)
     assert back.joint_names == grasp.joint_names and np.array_equal(back.joints, grasp.joints)
+    assert np.array_equal(back.trajectory_offset, grasp.trajectory_offset)
     msg.joint_names = ["a"]
     with pytest.raises(ValueError, match="joint names"):
         conv.grasp_from_msg(msg)

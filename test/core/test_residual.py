@@ -67,3 +67,13 @@ def test_coupled_joints_have_no_residual_of_their_own():
     assert np.allclose(space.between(xi, changed), np.ones(21))
     with pytest.raises(ValueError, match="xi has the joints"):
         ResidualSpace.by_group(("j3", "other"), (0.1, 0.1, 0.1), (1.0, 1.0, 1.0)).apply(xi, np.zeros(8))
+
+
+@given(st.lists(numbers, min_size=22, max_size=22), st.lists(numbers, min_size=25, max_size=25))
+def test_the_trajectory_may_be_varied_too(xi, eps):
+    space = SPACE.with_trajectory(0.03, 0.1)
+    assert space.names[22:] == ("tau_x", "tau_y", "tau_z") and space.sigma[22:].tolist() == [0.03] * 3
+    changed = space.apply(grasp(xi), np.array(eps))
+    assert np.allclose(changed.trajectory_offset, eps[22:]) and not grasp(xi).trajectory_offset.any()
+    assert np.allclose(space.between(grasp(xi), changed), eps, atol=1e-9)
+    assert not SPACE.apply(grasp(xi), np.array(eps[:22])).trajectory_offset.any()

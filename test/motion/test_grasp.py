@@ -184,3 +184,16 @@ def test_same_commands_same_physics(robot, hand, task):
         done, verdict = rig.execute(seen, xi)
         results.append((verdict.score, done.lift, rig.world.joint_state()[0].tobytes()))
     assert results[0][:2] == results[1][:2] and results[0][2] == results[1][2]
+
+
+def test_a_varied_trajectory_ends_elsewhere_and_begins_where_it_did(rig):
+    """The offset grows evenly over the trajectory: the palm ends shifted by it, and the grasp itself stays."""
+    seen, xi = rig.look()
+    offset = np.array([-0.02, 0.02, 0.0])
+    palms = []
+    for shifted in (np.zeros(3), offset):
+        plan = rig.planner.plan(rig.goal(seen, replace(side_grasp(rig, xi), trajectory_offset=shifted)))
+        start, end = next((a, b) for name, a, b in plan.phases if name == "trajectory")
+        model = ArmHandModel(rig.robot, rig.hand)
+        palms.append([model.grasp_pose(plan.arm.at(t)).position for t in (start, end)])
+    assert np.allclose(palms[0][0], palms[1][0], atol=2e-3) and np.allclose(palms[1][1] - palms[0][1], offset, atol=4e-3)

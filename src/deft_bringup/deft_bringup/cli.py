@@ -191,6 +191,7 @@ def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, p
 
 def _run(goal: Any, as_json: bool) -> None:
     """Run a goal with progress, then show its summary; Ctrl-C cancels, and the session can be resumed."""
+    from deft_operator.client import ServerRestarted
     from deft_operator.curve import draw
     from deft_operator.progress import ProgressView, session_table
 
@@ -207,7 +208,13 @@ def _run(goal: Any, as_json: bool) -> None:
         signal.signal(number, on_signal)
     started = time.monotonic()
     with operator_client() as client, ProgressView(console) as view:
-        result, succeeded = client.run(goal, view.update, cancel)
+        while True:
+            try:
+                result, succeeded = client.run(goal, view.update, cancel)
+                break
+            except ServerRestarted as restarted:
+                goal.session_dir = restarted.session_dir
+                console.print(f"{restarted}; going on with {restarted.session_dir}", style="yellow", soft_wrap=True)
     folder = Path(result.session_dir) if result.session_dir else None
     if folder and (folder / "summary.json").exists():
         summary = json.loads((folder / "summary.json").read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ from deft_core.types import GraspParameters
 
 SERVICE_SECONDS = 30.0
 ACTION_SECONDS = 300.0     # a whole grasp, in wall time
-LETTING_GO = "release"     # phase before which the last picture of a grasp is taken
+BUSY_SECONDS = 60.0        # waited while the motion node finishes something else
+BEFORE_LETTING_GO = ("approach", "close", "squeeze", "trajectory", "hold")  # phases; after them the grasp is undone
+PICTURE_SECONDS, PICTURES = 0.4, 100  # s of camera clock between pictures that are kept during a grasp, and how many
 AFTER_IMAGE_SECONDS = 1.0  # waited for a picture taken after parking
 
 
@@ -56,6 +59,7 @@ class GraphSkills:
         self._execute = ActionClient(node, ExecuteGrasp, names.EXECUTE_GRASP, callback_group=group)
         self._park = ActionClient(node, Park, names.PARK, callback_group=group)
         self._image: AnyImage | None = None
+        self._lately: deque[tuple[float, AnyImage]] = deque(maxlen=PICTURES)  # with their stamps, s
         self._image_arrived = threading.Event()
         self._subscription = node.create_subscription(*colour_topic(camera), self._keep_image, qos.SENSOR,
                                                       callback_group=MutuallyExclusiveCallbackGroup())
@@ -73,7 +77,16 @@ class GraphSkills:
 
     def _keep_image(self, message: AnyImage) -> None:
         self._image = message
+        stamp = conv.stamp_seconds(message.header.stamp)
+        if self._lately and stamp < self._lately[-1][0]:  # the clock was set back
+            self._lately.clear()
+        if not self._lately or stamp - self._lately[-1][0] >= PICTURE_SECONDS:
+            self._lately.append((stamp, message))
         self._image_arrived.set()
+
+    def _image_at(self, time: float) -> AnyImage | None:
+        """The newest kept picture that is not later than `time`, s, robot clock; None without one."""
+        return next((image for stamp, image in reversed(self._lately) if stamp <= time), None)
 
     def _call(self, client: Any, request: Any) -> Any:
         """Call a service; its error code becomes a DeftError."""
@@ -118,16 +131,9 @@ class GraphSkills:
     def execute(self, grasp: GraspParameters, look: Look, task: str, seed: int, on_phase: Callable[[str], None]) -> Outcome:
         """See Skills."""
         goal = ExecuteGrasp.Goal(seed=seed, **self._grasp_fields(grasp, look, task))
-        before: AnyImage | None = None
-
-        def feedback(message: Any) -> None:
-            nonlocal before
-            if message.feedback.phase == LETTING_GO and before is None:
-                before = self._image
-            on_phase(message.feedback.phase)
-
-        result = self._run(self._execute, goal, feedback)
-        self.image_end = self._jpeg(before if before is not None else self._image)
+        result = self._run(self._execute, goal, lambda f: on_phase(f.feedback.phase))
+        held = [end for name, _, end in conv.phases_from_msg(result.phases) if name in BEFORE_LETTING_GO]
+        self.image_end = self._jpeg(self._image_at(max(held))) if held else CompressedImage()
         return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
                        conv.phases_from_msg(result.phases))
 
@@ -139,11 +145,7 @@ class GraphSkills:
         """Run an action to its end. When the session is cancelled, so is the action; its end is waited for."""
         try:
             wait_for_server(client, SERVICE_SECONDS, self._cancelled)
-            sent = client.send_goal_async(goal, feedback_callback=feedback)
-            wait(sent, SERVICE_SECONDS, lambda: False, f"action {client._action_name}")
-            handle = sent.result()
-            if not handle.accepted:
-                raise DeftError(codes.PIPELINE_FAILED, "the motion node is busy with somebody else's motion")
+            handle = self._accepted(client, goal, feedback)
             finished = handle.get_result_async()
             cancelling = False
             started = time.monotonic()
@@ -165,6 +167,22 @@ class GraphSkills:
         if result.error_code:
             raise DeftError(result.error_code, result.error_msg)
         return result
+
+    def _accepted(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
+        """The handle of a goal, once it is taken: a motion that this server began before it died is waited for."""
+        started = time.monotonic()
+        while True:
+            sent = client.send_goal_async(goal, feedback_callback=feedback)
+            wait(sent, SERVICE_SECONDS, lambda: False, f"action {client._action_name}")
+            handle = sent.result()
+            if handle.accepted:
+                return handle
+            if self._cancelled():
+                raise Interrupted
+            if time.monotonic() - started > BUSY_SECONDS:
+                raise DeftError(codes.PIPELINE_FAILED, "the motion node has been busy with another motion for "
+                                f"{BUSY_SECONDS:.0f} s")
+            time.sleep(0.2)
 
     def ask(self, request: Request | None) -> None:
         """See Skills. Publishes the latched request; without one, an empty one."""

@@ -115,6 +115,13 @@ class CemServer(Node):
             ActionServer(self, action, name, run, callback_group=ReentrantCallbackGroup(), goal_callback=self._accept,
                          cancel_callback=lambda _: CancelResponse.ACCEPT)
 
+        self._tell_idle("", "")
+
+    def _tell_idle(self, session_dir: str, message: str) -> None:
+        """For everyone: nothing runs. At the start, too, so that who waits for an earlier server's session learns of it."""
+        self._status.publish(SessionStatus(state="idle", session_dir=session_dir, message=message, best_reward=math.nan,
+                                           seconds_left=math.nan))
+
     # -- goals -----------------------------------------------------------------------------------------
 
     def _accept(self, _: Any) -> GoalResponse:
@@ -252,8 +259,7 @@ class CemServer(Node):
         finally:
             if self._summary is not None:
                 fill(self._summary)
-            self._status.publish(SessionStatus(state="idle", session_dir=result.session_dir, message=result.error_msg,
-                                               best_reward=math.nan, seconds_left=math.nan))
+            self._tell_idle(result.session_dir, result.error_msg)
 
     def _run(self, handle: ServerGoalHandle, job: Job, result: Any, feedback: Any) -> None:
         """Open the session, run the loop, write the summary whatever happens."""

@@ -176,7 +176,8 @@ class GraspPlanner:
     def _trajectory(self, task: TaskConfig, grasp: GraspParameters, arm: Array, squeezed: Array) -> tuple[Array, Array]:
         """Arm joints (k, n_arm) along tau and their times (k,), s from its start.
 
-        Where the hand would meet the table tau is raised: it was shown with another hand.
+        The grasp's trajectory_offset is added to tau, more and more until its end. Where the hand would meet the table tau
+        is raised: it was shown with another hand.
         """
         keys = np.array([w.t for w in task.trajectory])
         times = np.linspace(0.0, keys[-1], max(2, int(np.ceil(keys[-1] / TRAJECTORY_STEP)) + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +16,27 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from deft_core.ros import names
+from deft_core.ros import names, qos
 from deft_core.ros.node import CallTimeout, call, wait
 
 SERVER_SECONDS = 20.0
+IDLE_SECONDS = 8.0  # an idle server has sent its result by then, or never had the goal
 
 
 class GoalRejected(Exception):
     """The server runs another session."""
+
+
+class ServerRestarted(Exception):
+    """The server that ran the session died and was started again; it knows nothing of the goal.
+
+    Attributes:
+        session_dir: the folder to go on with; "" when none was told.
+    """
+
+    def __init__(self, session_dir: str) -> None:
+        super().__init__("the fine-tuning server was started again")
+        self.session_dir = session_dir
 
 
 class OperatorClient:
@@ -36,6 +50,8 @@ class OperatorClient:
         self._submit = self.node.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=group)
         self._amend = self.node.create_client(AmendReward, names.AMEND_REWARD, callback_group=group)
         self._control = self.node.create_client(ControlSession, names.CONTROL_SESSION, callback_group=group)
+        self._idle_since: float | None = None
+        self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self._watch, qos.LATCHED, callback_group=group)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -46,6 +62,10 @@ class OperatorClient:
         self._executor.shutdown(timeout_sec=2)
         self._thread.join(timeout=2)
         self.node.destroy_node()
+
+    def _watch(self, status: SessionStatus) -> None:
+        """Remember since when the server says that it has nothing to do."""
+        self._idle_since = time.monotonic() if status.state == "idle" else None
 
     def run(self, goal: FineTune.Goal | Evaluate.Goal, on_status: Callable[[SessionStatus], None],
             cancel: threading.Event) -> tuple[Any, bool]:
@@ -60,20 +80,30 @@ class OperatorClient:
         Raises:
             CallTimeout: no server.
             GoalRejected: it is busy.
+            ServerRestarted: the goal is lost; send it again with the same session folder.
         """
         client = self._actions[FineTune if isinstance(goal, FineTune.Goal) else Evaluate]
         if not client.wait_for_server(timeout_sec=SERVER_SECONDS):
             raise CallTimeout("no fine-tuning server found: simulate the robot with --sim, or start the graph's nodes; "
                               "is ROS_DOMAIN_ID theirs?")
-        sent = client.send_goal_async(goal, feedback_callback=lambda f: on_status(f.feedback.status))
+        folder = goal.session_dir
+
+        def feedback(message: Any) -> None:
+            nonlocal folder
+            folder, self._idle_since = message.feedback.status.session_dir, None
+            on_status(message.feedback.status)
+
+        sent = client.send_goal_async(goal, feedback_callback=feedback)
         wait(sent, SERVER_SECONDS, lambda: False, "the fine-tuning server")
         handle = sent.result()
         if not handle.accepted:
             raise GoalRejected("the server is running another session; see `ros2 topic echo deft/session_status`")
         finished, done = handle.get_result_async(), threading.Event()
         finished.add_done_callback(lambda _: done.set())
-        cancelled = False
+        cancelled, self._idle_since = False, None
         while not done.wait(0.1):
+            if self._idle_since is not None and time.monotonic() - self._idle_since > IDLE_SECONDS:
+                raise ServerRestarted(folder)
             if cancel.is_set() and not cancelled:
                 handle.cancel_goal_async()
                 cancelled = True

@@ -41,6 +41,7 @@ from deft_core.ros.node import (
 from deft_sim.camera import SimCamera
 from deft_sim.config import RobotSim
 from deft_sim.controller import JointTrajectory
+from deft_sim.history import Verdict
 from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
 
@@ -223,6 +224,8 @@ class ScriptedOperatorNode(Node):
         refuse_unknown_parameters(self)
         self._client = self.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=ReentrantCallbackGroup())
         self._requests: queue.SimpleQueue[RewardRequest | None] = queue.SimpleQueue()
+        self._verdicts: dict[tuple[str, int, int], Verdict] = {}  # by session, episode, attempt
+        self._scores: dict[tuple[str, int], float] = {}           # by session, episode
         self.create_subscription(RewardRequest, names.REWARD_REQUEST, self._requests.put, qos.LATCHED,
                                  callback_group=MutuallyExclusiveCallbackGroup())
         self._thread = threading.Thread(target=self._work, name="scripted_operator", daemon=True)
@@ -264,20 +267,37 @@ class ScriptedOperatorNode(Node):
     def _answer(self, request: RewardRequest) -> SubmitReward.Request:
         """Score what was seen and put the next object on the table."""
         answer = SubmitReward.Request(session=request.session, episode=request.episode)
-        verdict = None
-        if request.kind == RewardRequest.REWARD:
-            phases = {name: (start, end) for name, start, end in conv.phases_from_msg(request.phases)}
-            verdict = self._sim.ask(lambda w: judge(w, phases, self._config, self._sim.seed, request.episode))
+        verdict = self._verdict(request) if request.kind != RewardRequest.RESET else None
         if verdict is None:
             answer.voided = True
             answer.note = "scene reset" if request.kind == RewardRequest.RESET else "the grasp was not seen"
         else:
             answer.reward, answer.note = verdict.score, verdict.note
             answer.success = SubmitReward.Request.SUCCESS_YES if verdict.success else SubmitReward.Request.SUCCESS_NO
+            if request.kind == RewardRequest.COMPARE:
+                answer.comparison = self._compared(request, verdict.score)
         next_episode = request.episode if verdict is None else request.next_episode
         if next_episode >= 0:
             self._sim.ask(lambda w: w.reset(request.object_set, next_episode))
         return answer
+
+    def _verdict(self, request: RewardRequest) -> Verdict | None:
+        """What was seen of an attempt. It is judged once: the table is reset after the first of several questions."""
+        key = (request.session, request.episode, request.attempt)
+        if key not in self._verdicts:
+            phases = {name: (start, end) for name, start, end in conv.phases_from_msg(request.phases)}
+            verdict = self._sim.ask(lambda w: judge(w, phases, self._config, self._sim.seed, request.episode))
+            if verdict is None:
+                return None
+            self._verdicts[key] = verdict
+            self._scores[request.session, request.episode] = verdict.score
+        return self._verdicts[key]
+
+    def _compared(self, request: RewardRequest, score: float) -> int:
+        """Beside the earlier grasp. One that was seen by nobody (this node was started later) counts as middling."""
+        other = self._scores.get((request.session, request.other_episode), 0.5)
+        kinds = SubmitReward.Request
+        return int(kinds.COMPARED_BETTER if score > other else kinds.COMPARED_WORSE if score < other else kinds.COMPARED_EQUAL)
 
     def destroy_node(self) -> None:
         self._requests.put(None)
