@@ -47,7 +47,7 @@ from deft_core.ros import names, qos
 EPISODES = 16              # of a session: six drawn from a refitted distribution
 LONGEST = {"composed": 14.0, "separate": 9.0}  # s, after a start until the kill
 VICTIMS = ("graph", *("deft",) * 2, *("cem_server",) * 9)  # how often each is killed
-DOMAIN = {"composed": "171", "separate": "172"}
+DOMAIN = {"composed": "91", "separate": "92"}
 
 
 class Witness:

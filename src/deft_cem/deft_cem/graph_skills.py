@@ -35,7 +35,7 @@ from deft_core.types import GraspParameters
 SERVICE_SECONDS = 30.0
 ACTION_SECONDS = 300.0     # a whole grasp, in wall time
 BUSY_SECONDS = 60.0        # waited while the motion node finishes something else
-BEFORE_LETTING_GO = ("approach", "close", "squeeze", "trajectory", "hold")  # phases; after them the grasp is undone
+BEFORE_LETTING_GO = ("close", "squeeze", "trajectory", "hold")  # phases; after them the grasp is undone
 PICTURE_SECONDS, PICTURES = 0.4, 100  # s of camera clock between pictures that are kept during a grasp, and how many
 AFTER_IMAGE_SECONDS = 1.0  # waited for a picture taken after parking
 
@@ -84,9 +84,9 @@ class GraphSkills:
             self._lately.append((stamp, message))
         self._image_arrived.set()
 
-    def _image_at(self, time: float) -> AnyImage | None:
-        """The newest kept picture that is not later than `time`, s, robot clock; None without one."""
-        return next((image for stamp, image in reversed(self._lately) if stamp <= time), None)
+    def _image_between(self, start: float, end: float) -> AnyImage | None:
+        """The newest kept picture from `start` to `end`, s, robot clock; None without one."""
+        return next((image for stamp, image in reversed(self._lately) if start <= stamp <= end), None)
 
     def _call(self, client: Any, request: Any) -> Any:
         """Call a service; its error code becomes a DeftError."""
@@ -132,8 +132,9 @@ class GraphSkills:
         """See Skills."""
         goal = ExecuteGrasp.Goal(seed=seed, **self._grasp_fields(grasp, look, task))
         result = self._run(self._execute, goal, lambda f: on_phase(f.feedback.phase))
-        held = [end for name, _, end in conv.phases_from_msg(result.phases) if name in BEFORE_LETTING_GO]
-        self.image_end = self._jpeg(self._image_at(max(held))) if held else CompressedImage()
+        phases = conv.phases_from_msg(result.phases)
+        held = [(start, end) for name, start, end in phases if name in BEFORE_LETTING_GO]
+        self.image_end = self._jpeg(self._image_between(held[0][0], held[-1][1]) if held else None)
         return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
                        conv.phases_from_msg(result.phases))
 

@@ -45,7 +45,8 @@ from deft_sim.history import Verdict
 from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
 
-CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the simulation runs free
+CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the simulation runs free, but
+LONGEST_BLIND = 1.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
 class SimNode(Node):
@@ -134,7 +135,7 @@ class SimNode(Node):
             self._camera_model: object = None
             self._frame: tuple[Any, Any] | None = None
             self._frame_version = -1
-            self._next_frame, self._next_frame_wall = 0.0, 0.0
+            self._next_frame, self._next_frame_wall, self._last_frame = 0.0, 0.0, 0.0
             self._in_flight: deque[tuple[float, tuple[tuple[Any, Any], ...]]] = deque()
             self._show(world)
         except Exception as error:
@@ -188,10 +189,13 @@ class SimNode(Node):
 
     def _publish_frame(self, world: SimWorld) -> None:
         now = time.monotonic()
-        if not self._camera_on or world.clock < self._next_frame or now < self._next_frame_wall:
+        if not self._camera_on or world.clock < self._next_frame:
+            return
+        if now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
             return
         self._show(world)
         took = time.monotonic() - now
+        self._last_frame = world.clock
         self._next_frame = world.clock + 1.0 / self._settings.camera_rate
         self._next_frame_wall = now + max(1.0 / self._settings.camera_rate, took / CAMERA_SHARE) * (not self._factor)
         header = Header(stamp=conv.stamp_msg(round(world.clock * 1e9)), frame_id=self.robot.camera.frame)
