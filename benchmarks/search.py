@@ -33,7 +33,7 @@ from deft_cem.search.deft_plus import DeftPlusConfig
 from deft_cem.search.gaussian import Scored
 from deft_core.config import default_config_dir
 
-ALGORITHMS = ("deft_plus", "deft", "cma", "bo", "random")
+ALGORITHMS = ("deft_plus", "deft", "random", "cma", "bo")
 EPISODES, POINTS = 30, (10, 20, 30)
 LANDSCAPE_SEEDS, LANDSCAPE_TRIALS = 20, 200
 TASKS = ("pour_cup", "squeeze_lemon", "pick_spoon")  # where neither nearly all nor nearly none of the prior's grasps succeed
@@ -213,7 +213,7 @@ def table(records: list[dict[str, Any]], names: Iterable[str], key: str = "algor
 
 def landscapes(out: Path) -> None:
     """Part (b) of the study."""
-    jobs = [(a, kind, seed, {}) for a in ALGORITHMS for kind in KINDS for seed in range(LANDSCAPE_SEEDS)]
+    jobs = [(a, kind, seed, {}) for a in ALGORITHMS for seed in range(LANDSCAPE_SEEDS) for kind in KINDS]
     records = measure(out / "landscapes.jsonl", landscape_run, jobs, lambda j: f"{j[0]} {j[1]} {j[2]}")
     print(f"\nThe prior alone: {_cell(r['prior'] for r in records if r['algorithm'] == 'deft')}\n")
     print(table(records, ALGORITHMS))

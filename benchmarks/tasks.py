@@ -177,7 +177,7 @@ def run_task(job: tuple[str, str]) -> tuple[str, str, list[dict[str, Any]]]:
 
 def wilson(wins: int, n: int) -> str:
     """95 % interval as text."""
-    from deft_cem.summary import wilson as interval
+    from deft_cem.gate import wilson as interval
 
     low, high = interval(wins, n)
     return f"{low:.2f}-{high:.2f}"
