@@ -35,7 +35,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from deft_bringup.graph import ComposedGraph, GraphOptions
-from deft_cem.journal import Journal
+from deft_cem.journal import peek
 from deft_cem.methods import SearchMethod
 from deft_cem.search import make_search
 from deft_cem.search.basis import make_basis
@@ -229,7 +229,7 @@ def check_after_kill(journal: Path, witness: Witness, processes: Processes, tota
     heard = dict(witness.heard)
     if not before:
         return
-    session = Journal(journal).records[0].data["session"]
+    session = peek(journal)[0].data["session"]
     saved = {(session, d["episode"], d["attempt"]): d.get("reward") for d in finished(journal)}
     total["lost"] += sum(saved.get(key) != reward for key, reward in heard.items() if key[0] == session)
     processes.start()

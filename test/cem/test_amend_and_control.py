@@ -38,7 +38,7 @@ def test_an_amended_score_changes_what_is_learned_and_keeps_the_history(tmp_path
     session.close()
     again = Session(tmp_path, spec())
     assert np.array_equal(method().result(again.scored()), new), "also after a restart"
-    assert summarise(again, method(), 3)["episodes"][worst]["history"][0]["reward"] == before[worst]
+    assert summarise(again, method())["episodes"][worst]["history"][0]["reward"] == before[worst]
     again.close()
 
 
@@ -156,7 +156,7 @@ def test_finish_ends_the_session_with_what_is_scored(tmp_path):
     answers, _done = act_at(6, lambda control: control.finish("lunch"))
     session, graph = run(tmp_path, {"answers": answers})
     assert session.ended and session.next_episode() is None and len(graph.executed) == 7
-    summary = summarise(session, method(), 3)
+    summary = summarise(session, method())
     assert summary["ended_early"] and summary["finished"] and summary["totals"]["scored"] == 6 and summary["tuned"]
     again, graph = run(tmp_path)
     assert again.ended and not graph.executed, "an ended session stays ended"
@@ -216,3 +216,55 @@ def test_a_void_answer_is_tried_again_three_times_at_most(tmp_path):
     session, graph = run(tmp_path, {"answers": answers}, episodes=3)
     assert [s.status for s in session.finished()] == ["scored", "void", "scored"] and session.episodes[1].attempt == 2
     assert len(graph.executed) == 5 and CONFIG.deft.warmup == 3
+
+
+def test_an_amended_score_keeps_what_was_said_of_success(tmp_path):
+    session = scored(tmp_path)
+    session.amend(2, 0.3, True, False, "it held")
+    session.amend(2, 0.4, None, False, "")
+    state = session.episodes[2]
+    assert (state.success, state.note, session.rewards()[2]) == (True, "it held", 0.4) and len(state.history) == 2
+    session.close()
+
+
+def test_finish_is_heard_while_the_scene_is_waited_for(tmp_path):
+    """The object is missing and stays missing; a person ends the session in place of looking for it."""
+    def answers(request, graph):
+        if request.outcome is None:
+            graph.control.finish("the cup broke")
+        else:
+            graph.answer(request)
+
+    session, graph = run(tmp_path, {"answers": answers, "failures": {"observe": [None, None, 103, 103, 103]}})
+    assert session.ended == "the cup broke" and len(session.scored()) == 2 and len(graph.executed) == 2
+
+
+def test_finish_ends_a_pause_and_a_failed_finish_changes_nothing(tmp_path):
+    session, desk = Session(tmp_path, spec()), RewardDesk()
+    control = SessionControl(session, desk)
+    control.pause("")
+
+    def full(_):
+        raise DeftError(codes.JOURNAL_FAILED, "is the disk full?")
+
+    desk.open(session.id, 0, Wanted.score, full)
+    with pytest.raises(DeftError):
+        control.finish("")
+    assert control.finishing is None and control.pausing
+    desk.close()
+    control.finish("")
+    assert control.finishing and not control.pausing
+    session.close()
+
+
+def test_the_request_says_which_episode_comes_next_also_after_a_repeat(tmp_path):
+    """The last but one is repeated while the last is under way: the scene to prepare is that of the repeated one."""
+    done = []
+
+    def between(progress, control):
+        if progress.state == "parking" and progress.episode == 7 and not done:
+            done.append(control.repeat(""))
+
+    _, graph = run(tmp_path, on_progress=between)
+    following = [(r.episode, r.next_episode) for r in graph.asked if r.outcome is not None]
+    assert following[-2:] == [(7, 6), (6, -1)] and (3, 4) in following

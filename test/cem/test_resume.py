@@ -69,6 +69,9 @@ def test_a_session_of_the_first_schema_goes_on(tmp_path):
     for session_ in (session, now):
         session_.close()
     old, new = run(folder)[0], run(tmp_path / "now")[0]
+    again = Session(folder, spec())
+    assert again.rewards() == old.rewards(), "what was added since is not read as old"
+    again.close()
     assert [s.eps for s in old.finished()] == [s.eps for s in new.finished()], "the same samples follow"
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from deft_cem.rewards.automatic import GoalDistance, calibrated, make_judge, middle
 from deft_cem.rewards.config import RewardConfig
-from deft_cem.rewards.desk import Answer
+from deft_cem.rewards.desk import Answer, Wanted
 from deft_cem.rewards.ranking import Insertion, most_questions, rewards, without
 from deft_cem.session import Session
 from deft_cem.summary import summarise
@@ -106,6 +106,9 @@ def test_a_comparison_may_be_void_and_a_ranked_episode_cannot_be_amended_to_a_nu
     session = Session(tmp_path, spec())
     with pytest.raises(DeftError, match="ranks by comparisons"):
         session.amend(3, 0.5, None, False, "")
+    before = session.rewards()
+    session.amend(3, math.nan, True, False, "it did hold")
+    assert session.episodes[3].success is True and session.rewards() == before
     session.amend(3, math.nan, None, True, "")
     assert 3 not in session.rewards() and len(session.scored()) == 7
     session.close()
@@ -143,6 +146,7 @@ def test_without_a_picture_the_operator_is_asked(tmp_path, monkeypatch):
 def test_a_suggestion_fills_in_the_score_and_the_operator_decides(tmp_path):
     session, graph = run(tmp_path, rewards=RewardConfig(source="suggested"), judge=Brightness())
     suggested = [r.suggested for r in graph.asked]
+    assert [s.suggested for s in session.finished()][2:] == suggested[2:], "what was shown is kept"
     assert math.isnan(suggested[0]) and math.isnan(suggested[1]) and all(0 <= s <= 1 for s in suggested[2:])
     assert all(s.source == "operator" and s.reward is not None and s.measured is not None for s in session.finished())
 
@@ -212,14 +216,54 @@ def test_every_task_has_a_goal_picture():
 def test_an_earlier_sample_is_executed_again_and_the_difference_reported(tmp_path):
     session, graph = run(tmp_path, rewards=RewardConfig(recheck_every=3), episodes=9)
     again = {s.episode: s.repeat_of for s in session.finished() if s.repeat_of is not None}
-    assert sorted(again) == [2, 5, 8] and [r.repeats for r in graph.asked if r.episode in again] == list(again.values())
+    assert sorted(again) == [1, 4, 7]
     for episode, other in again.items():
         assert np.array_equal(graph.executed[episode], graph.executed[other])
-    said = summarise(session, method(), 3)["operator"]
+    said = summarise(session, method())["operator"]
     assert said["rechecks"] == 3 and said["mean_absolute_difference"] == 0.0
     changed = Session(tmp_path, spec(episodes=9))
-    changed.amend(2, 0.0, None, False, "")
-    off = abs(changed.rewards()[again[2]])
-    said = summarise(changed, method(), 3)["operator"]
+    changed.amend(1, 0.0, None, False, "")
+    off = abs(changed.rewards()[again[1]])
+    said = summarise(changed, method())["operator"]
     assert said["mean_absolute_difference"] == pytest.approx(off / 3)
     changed.close()
+
+
+def test_an_answer_given_twice_counts_for_one_question(tmp_path):
+    """A double click: the second answer names a question that is no longer asked."""
+    refused = []
+
+    def answers(request, graph):
+        graph.answer(request)
+        if request.comparison is not None and request.comparison.questions > request.comparison.question:
+            desk, question = graph.desk, request.comparison.question
+            desk.open(request.session, request.episode, Wanted.comparison, lambda _: None, question + 1)
+            with pytest.raises(DeftError) as caught:
+                desk.submit("", request.episode, Answer(0.0, False, None, "", "better", question))
+            refused.append(caught.value.code)
+            desk.submit("", request.episode, Answer(0.0, False, None, "", "better", question + 1))
+
+    run(tmp_path, {"answers": answers}, rewards=COMPARISON, episodes=5)
+    assert refused and set(refused) == {505}
+
+
+def test_success_said_with_the_first_question_is_not_lost(tmp_path):
+    def answers(request, graph):
+        if request.comparison is None:
+            graph.answer(request)
+            return
+        first = request.comparison.question == 1
+        graph.desk.submit("", -1, Answer(0.0, False, True if first else None, "held" if first else "", "worse"))
+
+    session, _ = run(tmp_path, {"answers": answers}, rewards=COMPARISON, episodes=5)
+    assert all(s.success for s in session.finished()[1:]) and session.finished()[-1].note == "held"
+
+
+def test_killed_before_the_scene_was_ready_an_automatic_session_asks_for_it_again(tmp_path):
+    def die(request, graph):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, {"answers": die}, rewards=AUTOMATIC, judge=Brightness(), calibration_episodes=4)
+    _, graph = run(tmp_path, rewards=AUTOMATIC, judge=Brightness(), calibration_episodes=4)
+    assert graph.asked[0].outcome is None and graph.asked[0].episode == 1 and len(graph.executed) == 7

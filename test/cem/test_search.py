@@ -195,11 +195,13 @@ def test_prior_only_episodes_and_repeated_samples_come_when_they_should():
     samples = {k: method.sample(k, 0, scored) for k in range(20)}
     assert [k for k, s in samples.items() if s.control] == [4, 9, 14, 19] and not samples[4].eps.any()
     again = {k: s.repeat_of for k, s in samples.items() if s.repeat_of is not None}
-    assert sorted(again) == [3, 7, 11, 15]
+    assert sorted(again) == [2, 6, 10, 18], "14 is the prior's"
     for k, other in again.items():
         assert np.array_equal(samples[k].eps, scored[other].eps)
-    assert method.sample(3, 1, scored).repeat_of is None, "one that cannot be executed any more is replaced"
-    assert method.sample(3, 0, []).repeat_of is None
+    assert method.sample(2, 1, scored).repeat_of is None, "one that cannot be executed any more is replaced"
+    assert method.sample(2, 0, []).repeat_of is None
+    both = SearchMethod(search, basis, 0, 20, prior_every=5, recheck_every=5)
+    assert both.sample(3, 0, scored).repeat_of is not None and both.sample(4, 0, scored).control
 
 
 @settings(max_examples=30)

@@ -24,7 +24,7 @@ def test_a_session_runs_to_its_end(tmp_path):
     assert [s.status for s in session.finished()] == ["scored"] * 8 and len(graph.executed) == 8
     for state, eps in zip(session.finished(), graph.executed, strict=True):
         assert np.allclose(state.eps, eps)
-    summary = summarise(session, method(), 3)
+    summary = summarise(session, method())
     assert json.loads(json.dumps(summary, allow_nan=False))["totals"]["scored"] == 8
     best = sorted(session.scored(), key=lambda e: (e.reward, e.episode))[-2:]
     assert np.allclose(summary["tuned"], np.mean([e.eps for e in best], axis=0)) and summary["finished"]

@@ -56,8 +56,8 @@ def amend(episode: Annotated[int, typer.Argument(help="0-based", min=0)],
                                                        "one")] = None,
           success: Success = None, note: Note = "") -> None:
     """Change the reward of an earlier EPISODE. The search learns from the new one; the session keeps both."""
-    if math.isnan(value) and not void:
-        fail("give the new reward from 0 to 1, or --void", EXIT_USAGE)
+    if math.isnan(value) and not void and success is None:
+        fail("give the new reward from 0 to 1, --success, --failure, or --void", EXIT_USAGE)
     if session is not None:
         from deft_cem.session import amend_folder
 

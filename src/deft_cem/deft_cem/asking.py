@@ -31,6 +31,11 @@ class Asking:
         self._session, self._desk, self._skills, self._control = session, desk, skills, control
         self._config, self._judge, self._cancelled = config, judge, cancelled
 
+    @property
+    def unattended(self) -> bool:
+        """Whether nobody is asked for scores, so that the scene may not be ready after a restart."""
+        return self._config.source == "automatic"
+
     def reward(self, episode: int, look: Look | None) -> None:
         """Get the reward of an executed episode, however long it takes; every answer is on disk before it counts.
 
@@ -40,7 +45,6 @@ class Asking:
         self._measure(state)
         if self._config.source == "automatic" and state.measured is not None:
             self._finish(state, Answer(0.0, False, None, ""), "automatic", 0.0)
-            self._reset_after(state)
         elif self._config.source == "comparison":
             self._compare(state, look)
         else:
@@ -56,12 +60,13 @@ class Asking:
             return
         picture = self._skills.final_picture(state.episode, state.attempt)
         if picture is not None:
-            self._session.record("measured", episode=state.episode, attempt=state.attempt, value=self._judge.value(picture))
+            value = self._judge.value(picture)
+            self._session.record("measured", episode=state.episode, attempt=state.attempt, value=value,
+                                 suggested=self._session.suggestion(value))
 
     def _score(self, state: EpisodeState, look: Look | None) -> None:
         started = time.monotonic()
-        suggested = math.nan if state.measured is None else self._session.suggestion(state.measured)
-        request = self._request(state, look, suggested=suggested)
+        request = self._request(state, look, suggested=math.nan if state.suggested is None else state.suggested)
         self._ask(request, Wanted.score, lambda a: self._finish(state, a, "operator", time.monotonic() - started))
 
     def _compare(self, state: EpisodeState, look: Look | None) -> None:
@@ -85,43 +90,37 @@ class Asking:
                     self._finish(state, answer, "comparison", time.monotonic() - started)
                     return
                 self._session.record("compared", episode=state.episode, attempt=state.attempt, other=other,
-                                     answer=answer.comparison)
+                                     answer=answer.comparison, success=answer.success, note=answer.note)
                 if Insertion.after(self._session.ranking, state.compared).question() is None:
                     self._finish(state, answer, "comparison", time.monotonic() - started)
 
-            self._ask(self._request(state, look, comparison=question), Wanted.comparison, save)
+            self._ask(self._request(state, look, comparison=question), Wanted.comparison, save, question.question)
             if self._session.episodes[state.episode] is not state:  # void: to be tried again
                 return
 
     def _request(self, state: EpisodeState, look: Look | None, suggested: float = math.nan, reason: str = "",
                  comparison: Comparison | None = None) -> Request:
-        following = state.episode + 1 if state.episode + 1 < self._session.spec.episodes else -1
-        return Request(self._session.id, state.episode, state.attempt, following, reason, state.executed, look, suggested,
-                       -1 if state.repeat_of is None else state.repeat_of, comparison)
+        following = self._session.next_episode(but=state.episode)
+        return Request(self._session.id, state.episode, state.attempt, -1 if following is None else following, reason,
+                       state.executed, look, suggested, comparison)
 
     def _finish(self, state: EpisodeState, answer: Answer, source: str, waited: float) -> None:
         """Put the end of the episode on disk, or another attempt at it."""
         seconds = {"awaiting_reward": round(waited, 3)}
         if not answer.voided:
             self._session.record("finished", episode=state.episode, attempt=state.attempt, status="scored", source=source,
-                                 reward=answer.reward if source == "operator" else None, success=answer.success,
-                                 note=answer.note, seconds=seconds)
+                                 reward=answer.reward if source == "operator" else None,
+                                 success=state.success if answer.success is None else answer.success,
+                                 note=answer.note or state.note, seconds=seconds)
         elif answer.again or (not answer.final and state.attempt + 1 < MAX_ATTEMPTS):
             self._session.record("retry", episode=state.episode, attempt=state.attempt + 1, status="void", reason=answer.note)
         else:
             self._session.record("finished", episode=state.episode, attempt=state.attempt, status="void", reason=answer.note,
                                  seconds=seconds)
 
-    def _reset_after(self, state: EpisodeState) -> None:
-        """Nobody was asked for a score, so nobody has reset the scene yet."""
-        following = self._session.next_episode()
-        if following is not None and not self._control.finishing:
-            self.reset(following, f"episode {state.episode} was scored from its picture "
-                                  f"({self._session.rewards().get(state.episode, math.nan):.2f}); make the scene ready")
-
-    def _ask(self, request: Request, wanted: Wanted, save: Callable[[Answer], None]) -> None:
+    def _ask(self, request: Request, wanted: Wanted, save: Callable[[Answer], None], question: int = 0) -> None:
         try:
-            self._desk.open(request.session, request.episode, wanted, save)
+            self._desk.open(request.session, request.episode, wanted, save, question)
             self._skills.ask(request)
             while self._desk.wait(POLL_SECONDS) is None:
                 if self._cancelled():

@@ -10,6 +10,10 @@ from deft_cem.session import Session
 from deft_core.errors import DeftError
 
 
+class SessionFinished(Exception):
+    """The operator has ended the session while something was waited for."""
+
+
 class SessionControl:
     """Thread-safe; the loop looks at it between its steps.
 
@@ -63,15 +67,21 @@ class SessionControl:
         if pending is not None and pending[1] is not Wanted.reset:
             self._answer(Answer(0.0, True, None, note or "repeated by the operator", again=True))
             return f"episode {pending[0]} is executed again"
+        if self._session.awaiting():
+            raise DeftError(codes.NOT_NOW, "the episode in progress is about to be asked for; say repeat then")
         return f"episode {self._session.repeat_last(note)} is void and will be executed again with the same sample"
 
     def finish(self, note: str) -> str:
         """End the session and fit to what is scored. Raises DeftError."""
-        self._finish = note or "ended by the operator"
-        self._going_on.set()
+        before, self._finish = self._finish, note or "ended by the operator"
         if self._desk.pending() is not None:
-            self._answer(Answer(0.0, True, None, self._finish, final=True))
-        return "the session ends; an episode in progress is still finished"
+            try:
+                self._answer(Answer(0.0, True, None, self._finish, final=True))
+            except DeftError:
+                self._finish = before
+                raise
+        self._going_on.set()
+        return "the session ends; a grasp under way is still executed and asked for"
 
     def _answer(self, answer: Answer) -> None:
         try:

@@ -54,7 +54,7 @@ class EpisodeRecords:
             hand_hash=content_hash(self._hand), robot_hash=content_hash(self._robot),
             calibration_hash=session.spec.calibration_hash, status=state.status, reason=state.reason,
             redraws=state.redraws, reward=reward, reward_source=state.source, revision=len(state.history),
-            suggested_reward=math.nan if state.measured is None else session.suggestion(state.measured),
+            suggested_reward=math.nan if state.suggested is None else state.suggested,
             repeat_of=-1 if state.repeat_of is None else state.repeat_of, control=state.control,
             success=_success(state.success), note=state.note, timing_names=list(state.seconds),
             timing_seconds=[float(s) for s in state.seconds.values()])

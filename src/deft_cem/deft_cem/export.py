@@ -68,4 +68,5 @@ def _summary(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / "summary.json").read_text()))
     except (OSError, ValueError) as error:
-        raise DeftError(codes.BAD_GOAL, f"no session at '{folder}': {error}") from None
+        raise DeftError(codes.BAD_GOAL, f"no session at '{folder}', or one that was amended since: {error}; run "
+                        "`deft finetune` with it to have its summary written") from None

@@ -94,7 +94,10 @@ def rate(states: Sequence[EpisodeState]) -> Rate:
 
 
 def of_episodes(states: Sequence[EpisodeState], first: int) -> Gate | None:
-    """Prior-only episodes against the others from episode `first` on; None where there are none of either."""
+    """Prior-only episodes against the others from episode `first` on; None where there are none of either.
+
+    In a fine-tuning session the others still explore, so that they say less for the tuned residual than trials of it.
+    """
     said = any(s.success is not None for s in states)
     return compare(rate([s for s in states if s.control]),
                    rate([s for s in states if not s.control and s.episode >= first])) if said else None

@@ -195,7 +195,7 @@ class GraphSkills:
         message = RewardRequest(kind=kind, session=request.session, episode=request.episode, attempt=request.attempt,
                                 next_episode=request.next_episode, task=self._task.name, object_set=self._object_set,
                                 reason=request.reason or self._task.operator_hint, suggested_reward=request.suggested,
-                                repeats_episode=request.repeats, other_episode=-1)
+                                other_episode=-1)
         if request.outcome:
             message.stop_reason = request.outcome["stop_reason"]
             message.phases = conv.phases_to_msg(request.outcome["phases"])
@@ -221,7 +221,10 @@ class GraphSkills:
         """See Skills."""
         self._keep(episode, attempt, "end", self.image_end)
         data = bytes(self._kept(episode, attempt, "end").data)
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) if data else None
+        try:
+            return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) if data else None
+        except OSError:  # damaged on disk
+            return None
 
     def _keep(self, episode: int, attempt: int, which: str, picture: CompressedImage) -> None:
         """Write a picture, unless it is empty or kept already. Pictures are a help, not the record."""
@@ -230,7 +233,9 @@ class GraphSkills:
             return
         try:
             self._pictures.mkdir(exist_ok=True)
-            path.write_bytes(bytes(picture.data))
+            temporary = path.with_suffix(".tmp")
+            temporary.write_bytes(bytes(picture.data))
+            temporary.replace(path)
         except OSError as error:
             self._node.get_logger().warning(f"picture of episode {episode}: {error}")
 

@@ -52,6 +52,17 @@ def _parse(line: bytes) -> Record | None:
         return None
 
 
+def peek(path: Path) -> list[Record]:
+    """The records up to the first that does not check, of a journal that another process may be writing. Changes nothing."""
+    records: list[Record] = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        record = _parse(line)
+        if record is None:
+            break
+        records.append(record)
+    return records
+
+
 class Journal:
     """An open journal. Reading happens once, when it is opened; afterwards it only grows.
 

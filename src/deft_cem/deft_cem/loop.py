@@ -13,7 +13,7 @@ import numpy as np
 
 from deft_cem import codes
 from deft_cem.asking import MAX_ATTEMPTS, POLL_SECONDS, Asking
-from deft_cem.control import SessionControl
+from deft_cem.control import SessionControl, SessionFinished
 from deft_cem.methods import Method, Sample
 from deft_cem.session import EpisodeState, Session
 from deft_cem.skills import Interrupted, Look, Skills
@@ -73,25 +73,29 @@ class FineTuningLoop:
             Interrupted: cancelled.
             DeftError: JOURNAL_FAILED, or a failure that waiting and repeating cannot mend.
         """
-        first = True
-        while self._may_go_on() and (episode := self._session.next_episode()) is not None:
-            state = self._session.episodes.get(episode)
-            if state is not None and state.awaiting:
-                self._reward(episode, look=None)
-            else:
-                if first and self._reset_first:
+        ready = not (self._reset_first or (self._session.resumed and self._asking.unattended))
+        try:
+            while self._may_go_on() and (episode := self._session.next_episode()) is not None:
+                state = self._session.episodes.get(episode)
+                if state is not None and state.awaiting:
+                    self._reward(episode, look=None)
+                elif ready:
+                    self._episode(episode, state.attempt if state else 0)
+                else:
                     self._ask_reset(episode, "session start: make the scene ready")
-                self._episode(episode, state.attempt if state else 0)
-            first = False
+                ready = True
+        except SessionFinished:
+            pass
         ended = self._control.finishing
-        if ended is not None and not self._session.ended and self._session.next_episode() is not None:
+        if ended is not None and self._session.next_episode() is not None:
             self._session.record("ended", reason=ended)
-        self._tell("done", f"ended early: {ended}" if self._session.ended else "all episodes are finished")
+        early = self._session.ended
+        self._tell("done", "all episodes are finished" if early is None else f"ended early: {early}")
 
     def _may_go_on(self) -> bool:
         """Wait while the operator pauses the session; false when it is to end now."""
         self._check_cancelled()
-        if self._control.pausing:
+        if self._control.pausing and self._control.finishing is None:
             self._tell("paused", "go on with `deft session go-on`")
             while not self._control.wait_to_go_on(POLL_SECONDS):
                 self._check_cancelled()
@@ -136,6 +140,8 @@ class FineTuningLoop:
         """Look until there is something to see: wait for the camera, ask the operator for the object."""
         while True:
             self._check_cancelled()
+            if self._control.finishing is not None:
+                raise SessionFinished
             try:
                 return self._skills.observe(self._session.spec.task)
             except DeftError as error:
@@ -204,11 +210,13 @@ class FineTuningLoop:
             self._on_finished(done)
         with self._phase("refitting"):
             self._method.spread(episode + 1, self._session.scored())
+        if done.status == "scored" and done.source == "automatic":  # nobody was asked, so nobody has reset the scene
+            self._ask_reset_after(episode, "scored from its picture; make the scene ready")
 
     def _ask_reset_after(self, episode: int, reason: str) -> None:
         """After an episode without a score the scene has to change, or the next would fail alike."""
         following = self._session.next_episode()
-        if following is not None:
+        if following is not None and self._control.finishing is None:
             self._ask_reset(following, f"episode {episode}: {reason}")
 
     def _ask_reset(self, episode: int, reason: str) -> None:

@@ -35,6 +35,7 @@ class Method(Protocol):
 
     name: str
     max_draws: int
+    leads_from: int  # the first episode whose samples follow from scores
 
     def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
         """For an episode (0-based); `draw` counts samples that were not feasible."""
@@ -53,7 +54,7 @@ class SearchMethod:
     """A search, interrupted by episodes of the prior alone and by repeated samples where the configuration wants them."""
 
     def __init__(self, search: Search, basis: Basis, seed: int, max_draws: int, prior_every: int, recheck_every: int) -> None:
-        self.name, self.max_draws = search.name, max_draws
+        self.name, self.max_draws, self.leads_from = search.name, max_draws, search.leads_from
         self._search, self._basis, self._seed = search, basis, seed
         self._prior_every, self._recheck_every = prior_every, recheck_every
         self._told: list[tuple[int, float]] | None = None
@@ -80,8 +81,8 @@ class SearchMethod:
             return Sample(self._basis.to_eps(self._search.ask(episode, draw)))
 
     def _rechecks(self, episode: int) -> bool:
-        """Whether an earlier sample is to be executed again."""
-        return (episode + 1) % self._recheck_every == 0
+        """Whether an earlier sample is to be executed again: one before the prior alone would be, if both are as often."""
+        return (episode + 2) % self._recheck_every == 0
 
     def spread(self, episode: int, scored: Sequence[ScoredEpisode]) -> Gaussian:
         """See Method."""
@@ -101,6 +102,7 @@ class FixedMethod:
     """Trials: the prior alone, a tuned residual, or both in turns, the prior first."""
 
     max_draws = 1
+    leads_from = 0
 
     def __init__(self, name: str, size: int, tuned: Array | None) -> None:
         self.name, self._size, self._tuned = name, size, tuned

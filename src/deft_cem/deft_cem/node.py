@@ -101,7 +101,7 @@ class CemServer(Node):
                                     "ask the operator to make the scene ready before the first episode")
         self._sessions_dir = Path(declare(self, "sessions_dir", "~/.deft/sessions", "where new sessions are put")).expanduser()
         refuse_unknown_parameters(self)
-        self._busy = threading.Lock()
+        self._busy, self._summarising = threading.Lock(), threading.Lock()
         self._desk = RewardDesk()
         self._clients_group = ReentrantCallbackGroup()
         self._status = self.create_publisher(SessionStatus, names.SESSION_STATUS, qos.LATCHED)
@@ -213,7 +213,8 @@ class CemServer(Node):
         try:
             summary = json.loads(path.read_text())
         except (OSError, ValueError) as error:
-            raise DeftError(codes.BAD_GOAL, f"no fine-tuning session at '{source}': {error}") from None
+            raise DeftError(codes.BAD_GOAL, f"no fine-tuning session at '{source}', or one that was amended since: {error}; "
+                            "run `deft finetune` with it to have its summary written") from None
         for key, wanted in (("residual_names", list(self._space.names)), ("task", task)):
             if summary.get(key) != wanted:
                 raise DeftError(codes.SESSION_MISMATCH, f"{path} is of another {'hand' if key != 'task' else 'task'}: "
@@ -263,6 +264,8 @@ class CemServer(Node):
 
     def _run(self, handle: ServerGoalHandle, job: Job, result: Any, feedback: Any) -> None:
         """Open the session, run the loop, write the summary whatever happens."""
+        self._status.publish(SessionStatus(state="starting", session_dir=str(job.folder), task=job.task.name,
+                                           method=job.method.name, best_reward=math.nan, seconds_left=math.nan))
         judge = self._judge(job.task)
         session = Session(job.folder, job.spec, job.force)
         result.session, result.session_dir = session.id, str(job.folder)
@@ -284,7 +287,7 @@ class CemServer(Node):
 
         def on_finished(state: EpisodeState) -> None:
             self._episodes.publish(self._records.message(session, state, skills))
-            self._write_summary(job.folder, self._summarised(session, job))
+            self._write_summary(session, job)
 
         asking = Asking(session, self._desk, skills, control, self._rewards, judge, cancelled)
         loop = FineTuningLoop(session, job.method, self._space, skills, asking, control, on_progress, on_finished,
@@ -294,13 +297,9 @@ class CemServer(Node):
             loop.run()
         finally:
             self._running = None
-            self._summary = self._summarised(session, job)
-            self._write_summary(job.folder, self._summary)
+            self._summary = self._write_summary(session, job)
             skills.close()
             session.close()
-
-    def _summarised(self, session: Session, job: Job) -> dict[str, Any]:
-        return summarise(session, job.method, self._config.deft.warmup)
 
     def _judge(self, task: TaskConfig) -> Judge | None:
         """What rewards pictures, loaded once a task; None where people do. Raises DeftError BAD_GOAL."""
@@ -314,12 +313,16 @@ class CemServer(Node):
                 raise DeftError(codes.BAD_GOAL, str(error)) from None
         return self._judges[task.name]
 
-    def _write_summary(self, folder: Path, summary: dict[str, Any]) -> None:
-        """The journal is the record; a summary that cannot be written ends nothing."""
-        try:
-            write(folder / "summary.json", summary)
-        except OSError as error:
-            self.get_logger().error(f"{folder}/summary.json could not be written: {error}")
+    def _write_summary(self, session: Session, job: Job) -> dict[str, Any]:
+        """Summarise and write. The journal is the record; a summary that cannot be written ends nothing."""
+        folder = job.folder
+        with self._summarising:  # an amendment may come while the loop finishes an episode
+            summary = summarise(session, job.method)
+            try:
+                write(folder / "summary.json", summary)
+            except OSError as error:
+                self.get_logger().error(f"{folder}/summary.json could not be written: {error}")
+        return summary
 
     def interrupt(self) -> None:
         """End a running session as a cancel would; it can be gone on with. Waits for its end, a few seconds at most."""
@@ -335,7 +338,7 @@ class CemServer(Node):
 
     def _submit(self, request: SubmitReward.Request, response: SubmitReward.Response) -> SubmitReward.Response:
         answer = Answer(request.reward, request.voided, SAID.get(request.success), request.note,
-                        COMPARED.get(request.comparison, ""))
+                        COMPARED.get(request.comparison, ""), request.question)
 
         def submit() -> str:
             self._desk.submit(request.session, request.episode, answer)
@@ -351,8 +354,11 @@ class CemServer(Node):
                                 "session runs; `deft amend --session FOLDER` amends one that does not")
             state = running.session.amend(request.episode, request.reward, SAID.get(request.success), request.voided,
                                           request.note)
-            self._episodes.publish(self._records.message(running.session, state, None))
-            self._write_summary(running.job.folder, self._summarised(running.session, running.job))
+            try:
+                self._episodes.publish(self._records.message(running.session, state, None))
+                self._write_summary(running.session, running.job)
+            except Exception as error:  # it is saved all the same
+                self.get_logger().error(f"amended, but not told to others: {error!r}")
             return f"episode {request.episode} is {state.status}; the search goes on from that"
 
         return self._answered(response, amend, codes.AMENDMENT_NOT_SAVED)

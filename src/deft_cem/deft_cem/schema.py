@@ -34,9 +34,9 @@ def _from_1(record: Record, folder: Path) -> Record:
         data |= {"schema": SCHEMA, "calibration_hash": "", "resolved": _resolved(folder)}
         data["method"] = {"cem": "deft", "elite_mean": "tuned"}.get(data["method"], data["method"])
     elif record.kind == "sampled":
-        data |= {"control": False, "repeat_of": None}
+        data = {"control": False, "repeat_of": None, **data}  # a later version may have gone on with the session
     elif record.kind == "finished" and data.get("status") == "scored":
-        data["source"] = "operator"
+        data.setdefault("source", "operator")
     return Record(record.number, record.time, record.kind, data)
 
 

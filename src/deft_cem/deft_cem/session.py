@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from deft_cem import codes
-from deft_cem.journal import Journal, Record
+from deft_cem.journal import Journal, Record, peek
 from deft_cem.rewards.automatic import calibrated
 from deft_cem.rewards.ranking import Insertion, Ranking, rewards, without
 from deft_cem.schema import SCHEMA, migrated
@@ -68,6 +68,7 @@ class EpisodeState:
     Attributes:
         executed: the record of the execution; None before it.
         measured: what the automatic reward makes of the last picture, on its own scale.
+        suggested: the same as a reward 0..1, by what was known when it was asked for.
         compared: (earlier episode, better | worse | equal), the answers so far.
         source: operator | comparison | automatic, where the reward comes from.
         reward: the operator's; None where it follows from ranks or pictures (see Session.rewards).
@@ -85,6 +86,7 @@ class EpisodeState:
     repeat_of: int | None = None
     executed: dict[str, Any] | None = None
     measured: float | None = None
+    suggested: float | None = None
     compared: list[tuple[int, str]] = field(default_factory=list)
     source: str = ""
     reward: float | None = None
@@ -130,7 +132,7 @@ class Session:
         self.folder, self.spec = folder, spec
         self.episodes: dict[int, EpisodeState] = {}
         self.ranking: Ranking = []
-        self.ended = False
+        self.ended: str | None = None  # why the operator ended it
         self._last_finished: int | None = None
         self._changing = threading.RLock()
         try:
@@ -191,7 +193,8 @@ class Session:
             shown = "; ".join(differences[:SHOWN_DIFFERENCES]) or "nothing that session.yaml shows"
             more = f"; and {len(differences) - SHOWN_DIFFERENCES} more" if len(differences) > SHOWN_DIFFERENCES else ""
             raise DeftError(codes.SESSION_MISMATCH, f"{self.folder}: {' and '.join(changed)} differ from the session's: {shown}"
-                            f"{more}. Restore that, use another session folder, or go on all the same with --force")
+                            f"{more}. Restore that, use another session folder, or go on all the same with `deft finetune "
+                            "--force`")
         self._write_resolved()
         self.record("reconfigured", **self.spec.hashes(), resolved=self.spec.resolved, differences=differences)
 
@@ -210,6 +213,11 @@ class Session:
     def amend(self, episode: int, reward: float, success: bool | None, voided: bool, note: str) -> EpisodeState:
         """Change what was said of an earlier episode; what was said before stays in its history.
 
+        Args:
+            reward: 0..1; NaN in a session that ranks, where only success and note can be changed.
+            success: None = as before.
+            note: "" = as before.
+
         Raises:
             DeftError: NO_SUCH_EPISODE, BAD_AMENDMENT or AMENDMENT_NOT_SAVED; nothing is changed then.
         """
@@ -220,13 +228,16 @@ class Session:
                 possible = [s.episode for s in self.finished() if s.status in ("scored", "void") and s.executed]
                 raise DeftError(codes.NO_SUCH_EPISODE, f"episode {episode} {has}; scored and void episodes can be amended: "
                                 f"{possible}")
-            if not voided and not (math.isfinite(reward) and 0.0 <= reward <= 1.0):
+            ranks = any(s.source == "comparison" for s in self.episodes.values())
+            if not voided and ranks and not (math.isnan(reward) and state.status == "scored"):
+                raise DeftError(codes.BAD_AMENDMENT, "this session ranks by comparisons: only success and note can be changed "
+                                "(reward NaN); make the episode void, or repeat it")
+            if not voided and not ranks and not (math.isfinite(reward) and 0.0 <= reward <= 1.0):
                 raise DeftError(codes.BAD_AMENDMENT, f"a reward is a number from 0 to 1, not {reward}")
-            if not voided and self.ranking:
-                raise DeftError(codes.BAD_AMENDMENT, "this session ranks by comparisons; make the episode void, or repeat it")
             try:
-                self.record("amended", episode=episode, status="void" if voided else "scored", success=success, note=note,
-                            reward=None if voided else reward, source="operator")
+                self.record("amended", episode=episode, status="void" if voided else "scored", note=note or state.note,
+                            success=state.success if success is None else success, source="comparison" if ranks else "operator",
+                            reward=None if voided or ranks else reward)
             except DeftError as error:
                 raise DeftError(codes.AMENDMENT_NOT_SAVED, error.message) from None
             return state
@@ -239,7 +250,7 @@ class Session:
         """
         with self._changing:
             last = self._last_finished
-            if last is None or self.ended:
+            if last is None or self.ended is not None:
                 raise DeftError(codes.NOT_NOW, "no episode has been finished that could be repeated")
             try:
                 self.record("retry", episode=last, attempt=self.episodes[last].attempt + 1, status="void",
@@ -251,7 +262,7 @@ class Session:
     def _apply(self, record: Record) -> None:
         data = record.data
         if record.kind == "ended":
-            self.ended = True
+            self.ended = str(data.get("reason", ""))
         if "episode" not in data:
             return
         episode = int(data["episode"])
@@ -264,9 +275,11 @@ class Session:
             state.executed = data
             state.seconds.update(data.get("seconds", {}))
         elif record.kind == "measured":
-            state.measured = data["value"]
+            state.measured, state.suggested = data["value"], data["suggested"]
         elif record.kind == "compared":
             state.compared.append((data["other"], data["answer"]))
+            state.success = state.success if data["success"] is None else data["success"]
+            state.note = data["note"] or state.note
         elif record.kind == "finished":
             self._finish(state, data)
         elif record.kind == "amended":
@@ -298,14 +311,19 @@ class Session:
 
     # -- questions ----------------------------------------------------------------------------------
 
-    def next_episode(self) -> int | None:
-        """The first episode without a final status, None when all are done or the session was ended."""
-        if self.ended:
+    def next_episode(self, but: int | None = None) -> int | None:
+        """The first episode without a final status, other than `but`; None when all are done or the session was ended."""
+        if self.ended is not None:
             return None
         for k in range(self.spec.episodes):
-            if k not in self.episodes or self.episodes[k].status not in FINAL:
+            if k != but and (k not in self.episodes or self.episodes[k].status not in FINAL):
                 return k
         return None
+
+    def awaiting(self) -> bool:
+        """Whether an executed episode has no final status yet."""
+        with self._changing:
+            return any(s.awaiting for s in self.episodes.values())
 
     def rewards(self) -> dict[int, float]:
         """The reward 0..1 of every scored episode, as it is known now: ranks and calibrated values move."""
@@ -323,12 +341,12 @@ class Session:
                     known[s.episode] = s.reward
             return known
 
-    def suggestion(self, measured: float) -> float:
-        """What the automatic reward would say, 0..1; NaN while there is nothing to compare with."""
+    def suggestion(self, measured: float) -> float | None:
+        """What the automatic reward would say, 0..1; None while there is nothing to compare with."""
         with self._changing:
             first = [s.measured for _, s in sorted(self.episodes.items())
                      if s.status == "scored" and s.measured is not None][:self.spec.calibration_episodes]
-            return calibrated(first, measured) if len(first) >= 2 else math.nan
+            return calibrated(first, measured) if len(first) >= 2 else None
 
     def scored(self) -> list[ScoredEpisode]:
         """What the search may learn from, in order: scored episodes but for those without a residual."""
@@ -355,9 +373,7 @@ def amend_folder(folder: Path, episode: int, reward: float, success: bool | None
     path = folder / "journal.jsonl"
     if not path.is_file():
         raise DeftError(codes.BAD_GOAL, f"there is no session in {folder}")
-    journal = Journal(path)
-    records = migrated(journal.records, folder)
-    journal.close()
+    records = migrated(peek(path), folder)
     if not records or records[0].kind != "opened":
         raise DeftError(codes.JOURNAL_FAILED, f"{path} does not begin with the opening of a session")
     opened = records[0].data
@@ -367,6 +383,7 @@ def amend_folder(folder: Path, episode: int, reward: float, success: bool | None
     session = Session(folder, spec)
     try:
         session.amend(episode, reward, success, voided, note)
+        (folder / "summary.json").unlink(missing_ok=True)  # it says what was recommended before
     finally:
         session.close()
 

@@ -52,7 +52,6 @@ class Request:
 
     Attributes:
         suggested: 0..1, what the automatic reward would say; NaN without one.
-        repeats: the earlier episode whose sample this executed again, -1 none.
         comparison: with which earlier episode to compare, None where a score is wanted.
     """
 
@@ -64,7 +63,6 @@ class Request:
     outcome: dict[str, Any] | None
     look: Look | None
     suggested: float = math.nan
-    repeats: int = -1
     comparison: Comparison | None = None
 
 

@@ -17,12 +17,8 @@ from deft_cem.session import EpisodeState, Session
 SCHEMA_VERSION = 2
 
 
-def summarise(session: Session, method: Method, warmup: int) -> dict[str, Any]:
-    """The summary as plain values: metres, radians, seconds.
-
-    Args:
-        warmup: episodes that the search needs before it leads; the gate judges those after them.
-    """
+def summarise(session: Session, method: Method) -> dict[str, Any]:
+    """The summary as plain values: metres, radians, seconds."""
     states, rewards, scored = session.finished(), session.rewards(), session.scored()
     episodes = [_episode(s, rewards.get(s.episode)) for s in states]
     counts = {status: sum(e["status"] == status for e in episodes)
@@ -31,11 +27,12 @@ def summarise(session: Session, method: Method, warmup: int) -> dict[str, Any]:
     tenth = max(1, min(10, len(values) // 2))
     judged = rate([s for s in states if not (s.control and session.spec.method == "versus")])
     low, high = judged.interval
-    gate = of_episodes(states, warmup if session.spec.method != "versus" else 0)
+    gate = of_episodes(states, method.leads_from)
     tuned = method.result(scored)
     return {
         "schema_version": SCHEMA_VERSION, "session": session.id, **session.spec.identity(), **session.spec.hashes(),
-        "episodes_planned": session.spec.episodes, "finished": session.next_episode() is None, "ended_early": session.ended,
+        "episodes_planned": session.spec.episodes, "finished": session.next_episode() is None,
+        "ended_early": session.ended is not None,
         "episodes": episodes, "tuned": None if tuned is None else tuned.tolist(),
         "gate": gate.record() if gate else None, "operator": consistency(states, rewards),
         "totals": {**counts, "infeasible_samples": sum(e["redraws"] for e in episodes),
@@ -45,7 +42,7 @@ def summarise(session: Session, method: Method, warmup: int) -> dict[str, Any]:
                    "mean_reward_last": float(np.mean(values[-tenth:])) if values else None,
                    "first_last_window": tenth, "successes": judged.successes,
                    "success_rate": judged.value if judged.trials else None, "rated": judged.trials,
-                   "success_wilson_95": [low, high], "amended": sum(bool(s.history) for s in states),
+                   "success_wilson_95": [low, high], "answers_changed": sum(len(s.history) for s in states),
                    "seconds_by_phase": _seconds(episodes)},
     }
 

@@ -279,7 +279,7 @@ class ScriptedOperatorNode(Node):
             answer.reward, answer.note = verdict.score, verdict.note
             answer.success = SubmitReward.Request.SUCCESS_YES if verdict.success else SubmitReward.Request.SUCCESS_NO
             if request.kind == RewardRequest.COMPARE:
-                answer.comparison = self._compared(request, verdict.score)
+                answer.comparison, answer.question = self._compared(request, verdict.score), request.question
         next_episode = request.episode if verdict is None else request.next_episode
         if next_episode >= 0:
             self._sim.ask(lambda w: w.reset(request.object_set, next_episode))

@@ -29,6 +29,7 @@ class Answer:
         reward: 0..1, counts where a score is wanted and the answer is not `voided`.
         success: None = not said.
         comparison: better | worse | equal where one is wanted, else "".
+        question: which question of a comparison is meant; 0 = the pending one.
         final: with `voided`: the episode is not tried again.
         again: with `voided`: the episode is tried again, however often it was before.
     """
@@ -38,6 +39,7 @@ class Answer:
     success: bool | None
     note: str
     comparison: str = ""
+    question: int = 0
     final: bool = False
     again: bool = False
 
@@ -49,15 +51,15 @@ class RewardDesk:
         self._condition = threading.Condition()
         self._session = ""
         self._episode = -1
-        self._wanted = Wanted.reset
+        self._wanted, self._question = Wanted.reset, 0
         self._save: Callable[[Answer], None] | None = None
         self._answer: Answer | None = None
 
-    def open(self, session: str, episode: int, wanted: Wanted, save: Callable[[Answer], None]) -> None:
+    def open(self, session: str, episode: int, wanted: Wanted, save: Callable[[Answer], None], question: int = 0) -> None:
         """Ask. `save` must put the answer on disk; it is called before the answer is accepted."""
         with self._condition:
             self._session, self._episode, self._wanted = session, episode, wanted
-            self._save, self._answer = save, None
+            self._question, self._save, self._answer = question, save, None
 
     def close(self) -> None:
         """Withdraw the request."""
@@ -108,6 +110,8 @@ class RewardDesk:
         if self._wanted is Wanted.reset:
             raise DeftError(codes.BAD_REWARD, "only the scene is to be reset: answer with voided = true")
         if self._wanted is Wanted.comparison:
+            if answer.question not in (0, self._question):
+                raise DeftError(codes.ALREADY_ANSWERED, f"question {self._question} is asked now, not {answer.question}")
             if answer.comparison not in (BETTER, WORSE, EQUAL):
                 raise DeftError(codes.BAD_COMPARISON, "the question is whether this grasp was better or worse than an earlier "
                                 "one: answer with comparison, or with voided = true")

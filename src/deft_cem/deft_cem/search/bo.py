@@ -45,6 +45,11 @@ class BoSearch(Search):
         self._config = config
         self._learned: Any = None
 
+    @property
+    def leads_from(self) -> int:
+        """See Search."""
+        return self._config.warmup
+
     def _learn(self) -> None:
         self._learned = None
 

@@ -31,6 +31,11 @@ class CmaSearch(Search):
         super().__init__(size, seed)
         self._config = config
 
+    @property
+    def leads_from(self) -> int:
+        """See Search."""
+        return self._config.population
+
     def _learn(self) -> None:
         """See Search: everything is made from the scores when it is asked for."""
 

@@ -54,6 +54,11 @@ class DeftSearch(Search):
         super().__init__(size, seed)
         self._config = config
 
+    @property
+    def leads_from(self) -> int:
+        """See Search."""
+        return self._config.warmup + 1
+
     def _learn(self) -> None:
         """See Search: everything is made from the scores when it is asked for."""
 

@@ -84,6 +84,11 @@ class DeftPlusSearch(Search):
         """One value a number of z, (size,), from one a group."""
         return np.repeat(values, self._sizes)
 
+    @property
+    def leads_from(self) -> int:
+        """See Search."""
+        return self._config.warmup
+
     def _learn(self) -> None:
         """The best residual under the posterior mean."""
         rewards = np.array([s.reward for s in self._scored])

@@ -48,6 +48,11 @@ class Search(ABC):
         self._scored = tuple(sorted(scored, key=lambda s: s.episode))
         self._learn()
 
+    @property
+    @abstractmethod
+    def leads_from(self) -> int:
+        """The first episode (0-based) whose samples follow from scores."""
+
     @abstractmethod
     def _learn(self) -> None:
         """Prepare for `ask` and `result` after `tell`."""
