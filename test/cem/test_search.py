@@ -62,14 +62,14 @@ def test_the_order_of_telling_does_not_matter_but_an_amended_score_does(algorith
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -0.01, 1.01, 7.0])
-def test_a_reward_that_is_none_never_gets_in(algorithm, bad):
+def test_a_reward_that_is_none_never_gets_in(algorithm):
     search, _ = made(algorithm)
     scored = history(12)
     search.tell(scored)
     before = search.ask(12, 0)
-    with pytest.raises(ValueError, match="episode 12"):
-        search.tell([*scored, Scored(12, np.zeros(22), bad)])
+    for bad in (math.nan, math.inf, -math.inf, -0.01, 1.01, 7.0):
+        with pytest.raises(ValueError, match="episode 12"):
+            search.tell([*scored, Scored(12, np.zeros(22), bad)])
     assert np.array_equal(search.ask(12, 0), before), "nothing was taken"
 
 
@@ -93,12 +93,12 @@ def test_equal_scores_break_nothing(algorithm, reward):
     assert np.isfinite(search.ask(20, 0)).all() and np.isfinite(search.result()).all()
 
 
-@pytest.mark.parametrize(("algorithm", "episodes"), [("deft", 60), ("deft_plus", 30), ("cma", 200)])
-def test_it_finds_a_hidden_optimum(algorithm, episodes):
+@pytest.mark.parametrize(("algorithm", "episodes", "seeds"), [("deft", 60, 6), ("deft_plus", 30, 6), ("cma", 150, 2)])
+def test_it_finds_a_hidden_optimum(algorithm, episodes, seeds):
     """On a smooth score the search ends nearer to the optimum than it began."""
     target = np.where(np.arange(22) < 6, 1.2, 0.0)
     nearer = []
-    for seed in range(6):
+    for seed in range(seeds):
         search, scored = made(algorithm, seed)[0], []
         for k in range(episodes):
             search.tell(scored)
@@ -113,7 +113,7 @@ def test_bo_finds_a_hidden_optimum_in_few_numbers():
     config = SearchConfig(algorithm="bo", hand_basis="synergies", synergies=1)
     basis = make_basis(config, _allegro(), "allegro_right", default_config_dir())
     target, search, scored = np.full(basis.size, 0.8), make_search(config, basis, 0), []
-    for k in range(25):
+    for k in range(18):
         search.tell(scored)
         z = search.ask(k, 0)
         scored.append(Scored(k, z, float(np.exp(-0.3 * np.sum((z - target) ** 2)))))
