@@ -113,7 +113,7 @@ def test_bo_finds_a_hidden_optimum_in_few_numbers():
     config = SearchConfig(algorithm="bo", hand_basis="synergies", synergies=1)
     basis = make_basis(config, _allegro(), "allegro_right", default_config_dir())
     target, search, scored = np.full(basis.size, 0.8), make_search(config, basis, 0), []
-    for k in range(18):
+    for k in range(25):
         search.tell(scored)
         z = search.ask(k, 0)
         scored.append(Scored(k, z, float(np.exp(-0.3 * np.sum((z - target) ** 2)))))

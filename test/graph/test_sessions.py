@@ -104,9 +104,11 @@ def test_the_commands_say_what_happened(unattended, tmp_path):
     assert "pauses when" in deft("session", "pause").stdout and "goes on" in deft("session", "go-on").stdout
     assert deft("reward", "0.5").returncode == 0
     assert unattended.result(handle)[0] == SUCCEEDED
-    assert deft("amend", "0", "0.9", "--session", str(tmp_path)).returncode == 0
-    refused = deft("amend", "4", "0.9", "--session", str(tmp_path))
-    assert refused.returncode == 1 and "can be amended: [0]" in refused.stderr
     out = tmp_path / "residual.yaml"
     few = deft("export", str(tmp_path), "--out", str(out))
     assert few.returncode == 1 and "too few scored" in few.stderr and not out.exists()
+    assert deft("amend", "0", "0.9", "--session", str(tmp_path)).returncode == 0
+    refused = deft("amend", "4", "0.9", "--session", str(tmp_path))
+    assert refused.returncode == 1 and "can be amended: [0]" in refused.stderr
+    stale = deft("export", str(tmp_path), "--out", str(out))
+    assert stale.returncode == 1 and "amended since" in stale.stderr

@@ -46,7 +46,7 @@ from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
 
 CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the simulation runs free, but
-LONGEST_BLIND = 1.5  # s of robot clock between pictures at most, so that no grasp goes unseen
+LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
 class SimNode(Node):
