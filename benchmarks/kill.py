@@ -128,9 +128,7 @@ class Processes:
 
 def finished(path: Path) -> list[dict[str, Any]]:
     """Finished records in a journal that may be growing."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    records = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    return [r["data"] for r in records if r["kind"] == "finished"]
+    return [r.data for r in peek(path) if r.kind == "finished"] if path.exists() else []
 
 
 def whole_lines(path: Path) -> bytes:

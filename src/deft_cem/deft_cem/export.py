@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from deft_cem import codes
+from deft_cem.summary import read
 from deft_core.errors import DeftError
 
 UNMEASURED = "not measured against the prior"
@@ -40,12 +39,12 @@ def exported(session: Path, evaluation: Path | None, out: Path) -> Exported:
     Raises:
         DeftError: BAD_GOAL (no such summaries), NO_RESIDUAL, SESSION_MISMATCH (the evaluation is of another residual).
     """
-    summary = _summary(session)
+    summary = read(session)
     if not summary.get("tuned"):
         raise DeftError(codes.NO_RESIDUAL, f"{session} holds too few scored episodes for a residual")
     gate = summary.get("gate")
     if evaluation is not None:
-        trials = _summary(evaluation)
+        trials = read(evaluation)
         tried = [e["eps"] for e in trials["episodes"] if not e["control"] and e["eps"] is not None]
         if trials["method"] != "versus" or not tried or tried[0] != summary["tuned"]:
             raise DeftError(codes.SESSION_MISMATCH, f"{evaluation} is no evaluation of {session} against the prior; make one "
@@ -62,11 +61,3 @@ def exported(session: Path, evaluation: Path | None, out: Path) -> Exported:
                    + yaml.safe_dump(data, sort_keys=False))
     return Exported(better, words, "The prior alone may do as well. Measure both on the robot, in turns, before you rely on "
                     f"it: deft evaluate {summary['task']} --method versus --from {session}, then deft export --evaluation")
-
-
-def _summary(folder: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((folder / "summary.json").read_text()))
-    except (OSError, ValueError) as error:
-        raise DeftError(codes.BAD_GOAL, f"no session at '{folder}', or one that was amended since: {error}; run "
-                        "`deft finetune` with it to have its summary written") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 import threading
 import time
@@ -38,7 +37,7 @@ from deft_cem.search.basis import make_basis
 from deft_cem.search.config import SearchConfig
 from deft_cem.session import EpisodeState, Session, SessionSpec
 from deft_cem.skills import Interrupted
-from deft_cem.summary import summarise, write
+from deft_cem.summary import read, summarise, write
 from deft_core.config import content_hash
 from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
@@ -114,7 +113,6 @@ class CemServer(Node):
         for action, name, run in ((FineTune, names.FINE_TUNE, self._fine_tune), (Evaluate, names.EVALUATE, self._evaluate)):
             ActionServer(self, action, name, run, callback_group=ReentrantCallbackGroup(), goal_callback=self._accept,
                          cancel_callback=lambda _: CancelResponse.ACCEPT)
-
         self._tell_idle("", "")
 
     def _tell_idle(self, session_dir: str, message: str) -> None:
@@ -209,18 +207,14 @@ class CemServer(Node):
             return FixedMethod("prior", self._space.size, None)
         if name not in ("tuned", "versus"):
             raise DeftError(codes.BAD_GOAL, f"unknown method '{name}'; valid: prior, tuned, versus")
-        path = Path(source).expanduser() / "summary.json"
-        try:
-            summary = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise DeftError(codes.BAD_GOAL, f"no fine-tuning session at '{source}', or one that was amended since: {error}; "
-                            "run `deft finetune` with it to have its summary written") from None
+        folder = Path(source).expanduser()
+        summary = read(folder)
         for key, wanted in (("residual_names", list(self._space.names)), ("task", task)):
             if summary.get(key) != wanted:
-                raise DeftError(codes.SESSION_MISMATCH, f"{path} is of another {'hand' if key != 'task' else 'task'}: "
+                raise DeftError(codes.SESSION_MISMATCH, f"{folder} is of another {'hand' if key != 'task' else 'task'}: "
                                 f"{summary.get(key)}")
         if not summary.get("tuned"):
-            raise DeftError(codes.NO_RESIDUAL, f"{path} holds too few scored episodes for a residual")
+            raise DeftError(codes.NO_RESIDUAL, f"{folder} holds too few scored episodes for a residual")
         return FixedMethod(name, self._space.size, np.array(summary["tuned"]))
 
     # -- running -----------------------------------------------------------------------------------------

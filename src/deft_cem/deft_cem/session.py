@@ -156,14 +156,11 @@ class Session:
             self.journal.append("opened", {"schema": SCHEMA, "session": self.id, **self.spec.identity(), **self.spec.hashes(),
                                            "resolved": self.spec.resolved})
             return
-        if records[0].kind != "opened":
-            raise DeftError(codes.JOURNAL_FAILED, f"{self.journal.path} does not begin with the opening of a session; use "
-                            "another session folder")
-        self.id = str(records[0].data["session"])
-        self._check_identity(records[0].data)
+        opened, known = _configured(records, self.journal.path)
+        self.id = str(opened["session"])
+        self._check_identity(opened)
         for record in records:
             self._apply(record)
-        known = next(r.data for r in reversed(records) if r.kind in ("opened", "reconfigured"))
         if changed := [h for h in HASHES if known.get(h) != self.spec.hashes()[h]]:
             self._reconfigure(changed, known, force)
 
@@ -330,7 +327,7 @@ class Session:
         with self._changing:
             scored = [s for _, s in sorted(self.episodes.items()) if s.status == "scored"]
             ranked = rewards(self.ranking)
-            first = [s.measured for s in scored if s.measured is not None][:self.spec.calibration_episodes]
+            first = self._first_measured()
             known: dict[int, float] = {}
             for s in scored:
                 if s.source == "comparison" and s.episode in ranked:
@@ -341,11 +338,15 @@ class Session:
                     known[s.episode] = s.reward
             return known
 
+    def _first_measured(self) -> list[float]:
+        """Values of the pictures that automatic rewards are calibrated on."""
+        values = [s.measured for _, s in sorted(self.episodes.items()) if s.status == "scored" and s.measured is not None]
+        return values[:self.spec.calibration_episodes]
+
     def suggestion(self, measured: float) -> float | None:
         """What the automatic reward would say, 0..1; None while there is nothing to compare with."""
         with self._changing:
-            first = [s.measured for _, s in sorted(self.episodes.items())
-                     if s.status == "scored" and s.measured is not None][:self.spec.calibration_episodes]
+            first = self._first_measured()
             return calibrated(first, measured) if len(first) >= 2 else None
 
     def scored(self) -> list[ScoredEpisode]:
@@ -373,11 +374,7 @@ def amend_folder(folder: Path, episode: int, reward: float, success: bool | None
     path = folder / "journal.jsonl"
     if not path.is_file():
         raise DeftError(codes.BAD_GOAL, f"there is no session in {folder}")
-    records = migrated(peek(path), folder)
-    if not records or records[0].kind != "opened":
-        raise DeftError(codes.JOURNAL_FAILED, f"{path} does not begin with the opening of a session")
-    opened = records[0].data
-    known = next(r.data for r in reversed(records) if r.kind in ("opened", "reconfigured"))
+    opened, known = _configured(migrated(peek(path), folder), path)
     spec = SessionSpec(opened["task"], opened["method"], 0, opened["seed"], opened["object_set"], known["config_hash"],
                        known["calibration_hash"], tuple(opened["residual_names"]), known["resolved"])
     session = Session(folder, spec)
@@ -386,6 +383,14 @@ def amend_folder(folder: Path, episode: int, reward: float, success: bool | None
         (folder / "summary.json").unlink(missing_ok=True)  # it says what was recommended before
     finally:
         session.close()
+
+
+def _configured(records: list[Record], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a session was opened with, and its last configuration. Raises DeftError JOURNAL_FAILED: it has no beginning."""
+    if not records or records[0].kind != "opened":
+        raise DeftError(codes.JOURNAL_FAILED, f"{path} does not begin with the opening of a session; use another session "
+                        "folder")
+    return records[0].data, next(r.data for r in reversed(records) if r.kind in ("opened", "reconfigured"))
 
 
 def different(before: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from deft_cem import codes
 from deft_cem.gate import of_episodes, rate
 from deft_cem.methods import Method
 from deft_cem.session import EpisodeState, Session
+from deft_core.errors import DeftError
 
 SCHEMA_VERSION = 2
 
@@ -77,6 +79,15 @@ def _seconds(episodes: list[dict[str, Any]]) -> dict[str, float]:
         for phase, seconds in e["seconds"].items():
             total[phase] = round(total.get(phase, 0.0) + seconds, 3)
     return total
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The summary in a session's folder. Raises DeftError BAD_GOAL: there is none."""
+    try:
+        return dict(json.loads((folder / "summary.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise DeftError(codes.BAD_GOAL, f"no session at '{folder}', or one that was amended since: {error}; run "
+                        "`deft finetune` with it to have its summary written") from None
 
 
 def write(path: Path, summary: dict[str, Any]) -> None:

@@ -9,12 +9,9 @@ from pydantic import Field
 from deft_cem.search.bo import BoConfig
 from deft_cem.search.cma_es import CmaConfig
 from deft_cem.search.deft import DeftConfig
-from deft_cem.search.deft_plus import DeftPlusConfig
+from deft_cem.search.deft_plus import DeftPlusConfig, Groups
 from deft_core.config import Config
-from deft_core.descriptions import Positive
 from deft_core.residual import ResidualSpace
-
-Groups = tuple[Positive, Positive, Positive]
 
 
 class SearchConfig(Config):
