@@ -10,9 +10,8 @@ from cem.stand_in import CONFIG, SPACE, method, run, spec
 
 from deft_cem import codes
 from deft_cem.session import Session
-from deft_cem.skills import Interrupted
 from deft_cem.summary import summarise
-from deft_core.errors import DeftError
+from deft_core.errors import DeftError, Interrupted
 
 
 def outcome(session):

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import affordance_cli, hand_cli, human_video_cli, session_cli
+from deft_bringup import affordance_cli, hand_cli, human_video_cli, policy_cli, session_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 from deft_bringup.ros_client import operator_client, ros
 
@@ -27,6 +27,8 @@ app.add_typer(session_cli.app, name="session")
 app.command()(session_cli.reward)
 app.command()(session_cli.amend)
 app.command()(session_cli.export)
+app.command()(policy_cli.fit)
+app.command()(policy_cli.dataset)
 app.command()(human_video_cli.extract)
 app.command("extract-demo")(human_video_cli.extract_demo)
 app.command()(human_video_cli.synthesize)
@@ -46,6 +48,7 @@ class Method(str, Enum):
 
     prior = "prior"
     tuned = "tuned"
+    policy = "policy"
     versus = "versus"
 
 
@@ -84,31 +87,82 @@ def finetune(task: Task, sim: Sim = False,
         from deft_msgs.action import FineTune
 
         goal = FineTune.Goal(task=task, episodes=episodes, seed=seed, object_set=objects.value, force=force,
-                             session_dir=str(session.expanduser().resolve()) if session else "")
+                             session_dir=_absolute(session))
         _run(goal, as_json)
 
 
 @app.command()
 def evaluate(task: Task, sim: Sim = False,
-             method: Annotated[Method, typer.Option(help="the prior alone, a session's tuned residual added to it, or "
-                                                    "both in turns")] = Method.prior,
-             source: Annotated[Path | None, typer.Option("--from", help="with tuned and versus: the fine-tuning session's "
-                                                         "folder")] = None,
+             method: Annotated[Method, typer.Option(help="the prior alone, a session's tuned residual or its policy's residual "
+                                                    "added to it, or in turns with the prior")] = Method.prior,
+             source: Annotated[Path | None, typer.Option("--from", help="with tuned, policy and versus: the fine-tuning "
+                                                         "session's folder")] = None,
+             policy: Annotated[Path | None, typer.Option(help="with policy and versus: a policy.yaml in place of the session's",
+                                                         exists=True, dir_okay=False)] = None,
              trials: Annotated[int, typer.Option(min=1, help="with versus: of each")] = 20, seed: Seed = 1000,
              objects: Objs = Objects.test,
              session: Annotated[Path | None, typer.Option(help="folder of this evaluation")] = None,
              real_time_factor: Factor = 0.0, operator: Who = Operator.scripted, params_file: Params = None,
              as_json: Json = False) -> None:
     """Measure a success rate on train or test objects, with its 95 % Wilson interval. Nothing is learned."""
-    if method is not Method.prior and source is None:
+    if method is not Method.prior and source is None and policy is None:
         fail(f"--method {method.value} needs --from SESSION_FOLDER (a finished `deft finetune`)", EXIT_USAGE)
-    with _graph(sim, task, seed, real_time_factor, operator, params_file):
+    _evaluate(_graph(sim, task, seed, real_time_factor, operator, params_file), as_json, task=task, method=method.value,
+              trials=trials, seed=seed, object_set=objects.value, source_session_dir=_absolute(source),
+              policy_file=_absolute(policy), session_dir=_absolute(session))
+
+
+@app.command()
+def rollout(task: Task, sim: Sim = False,
+            session: Annotated[Path | None, typer.Option(help="the fine-tuning session whose policy.yaml is used", exists=True,
+                                                         file_okay=False)] = None,
+            policy: Annotated[Path | None, typer.Option(help="a policy.yaml in place of a session's", exists=True,
+                                                        dir_okay=False)] = None,
+            trials: Annotated[int, typer.Option(min=1)] = 10, seed: Seed = 1000, objects: Objs = Objects.test,
+            unscored: Annotated[bool, typer.Option("--unscored", help="execute only: nobody is asked for scores, and nothing "
+                                                   "resets the scene")] = False,
+            out: Annotated[Path | None, typer.Option(help="folder of the trials' records")] = None,
+            real_time_factor: Factor = 0.0, operator: Who = Operator.scripted, params_file: Params = None,
+            as_json: Json = False) -> None:
+    """Execute grasps with a session's policy: observe, prior, the policy's residual, check, execute. Nothing is learned."""
+    if session is None and policy is None:
+        fail("give --session FOLDER (a finished `deft finetune`) or --policy policy.yaml", EXIT_USAGE)
+    graph = _graph(sim, task, seed, real_time_factor, operator, params_file)
+    file = policy or (session / "policy.yaml" if session else None)
+    if not unscored:
+        _evaluate(graph, as_json, task=task, method="policy", trials=trials, seed=seed, object_set=objects.value,
+                  policy_file=_absolute(file), session_dir=_absolute(out))
+        return
+    with graph, operator_client() as client:
+        _roll_out_unscored(client, task, _absolute(file), trials, seed)
+
+
+def _roll_out_unscored(client: Any, task: str, policy_file: str, trials: int, seed: int) -> None:
+    """Rollout goals one after the other, a line each."""
+    from deft_msgs.action import Rollout
+
+    console = Console()
+    for k in range(trials):
+        result, succeeded = client.roll_out(Rollout.Goal(task=task, policy_file=policy_file, seed=seed + k),
+                                            lambda phase: None)
+        if not succeeded:
+            fail(f"rollout {k}: ({result.error_code}) {result.error_msg}", EXIT_FAILED)
+        said = f"the prior alone: {result.fallback_reason}" if result.fell_back_to_prior else "with the policy's residual"
+        stopped = f"; ended early: {result.stop_reason}" if result.stop_reason else ""
+        console.print(f"rollout {k}: executed {said}{stopped}", highlight=False, soft_wrap=True)
+
+
+def _absolute(path: Path | None) -> str:
+    """For the server, which may run in another folder; "" for none."""
+    return str(path.expanduser().resolve()) if path else ""
+
+
+def _evaluate(graph: contextlib.AbstractContextManager[None], as_json: bool, **goal: Any) -> None:
+    """Run an Evaluate goal in a graph."""
+    with graph:
         from deft_msgs.action import Evaluate
 
-        goal = Evaluate.Goal(task=task, method=method.value, trials=trials, seed=seed, object_set=objects.value,
-                             source_session_dir=str(source.expanduser().resolve()) if source else "",
-                             session_dir=str(session.expanduser().resolve()) if session else "")
-        _run(goal, as_json)
+        _run(Evaluate.Goal(**goal), as_json)
 
 
 class Prior(str, Enum):

@@ -11,24 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-import yaml
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from deft_affordance.node import AffordanceNode
+from deft_bringup.parameters import NODES, read_parameters
 from deft_cem.node import CemServer
-from deft_core.config import default_config_dir, nearest
-from deft_core.errors import ConfigError
+from deft_core.config import default_config_dir
 from deft_motion.node import MotionNode
 from deft_perception.node import PerceptionNode
+from deft_policy.node import PolicyNode
 from deft_retarget.node import RetargetNode
 from deft_sim.node import ScriptedOperatorNode, SimNode
 
 DISCOVERY_SECONDS = 0.7  # for others in the same domain to be noticed
-NODES = frozenset({"deft_sim", "deft_perception", "deft_affordance", "deft_retarget", "deft_motion", "deft_cem",
-                   "deft_scripted_operator"})
 ROBOT_COMMAND, ROBOT_STATE = "trajectory_msgs/msg/JointTrajectory", "sensor_msgs/msg/JointState"
 
 
@@ -49,17 +47,6 @@ class GraphOptions:
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)  # node -> parameter -> value
 
 
-def _check_node_names(params: Path) -> None:
-    """Refuse a parameter file with a node that does not exist. Raises ConfigError."""
-    try:
-        sections = yaml.safe_load(params.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{params}: not a parameter file: {error}") from None
-    for name in sections:
-        if name.strip("/") not in NODES | {"**"}:
-            raise ConfigError(f"{params}: unknown node '{name}': {nearest(name.strip('/'), NODES)}")
-
-
 class ComposedGraph:
     """Use as a context manager; `nodes` holds them by name while it runs."""
 
@@ -71,7 +58,7 @@ class ComposedGraph:
     def __enter__(self) -> ComposedGraph:
         config_dir = self._options.config_dir or default_config_dir()
         params = self._options.params_file or config_dir / "finetune.yaml"
-        _check_node_names(params)
+        read_parameters(params)  # refuses one with a node that does not exist
         # The simulated robot has the real one's topics, so it stays on this machine unless told otherwise.
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         rclpy.init(args=["--ros-args", "--params-file", str(params)], signal_handler_options=SignalHandlerOptions.NO)
@@ -84,6 +71,7 @@ class ComposedGraph:
             self._add("deft_affordance", AffordanceNode, 1)
             self._add("deft_retarget", RetargetNode, 1)
             self._add("deft_motion", MotionNode, 4)
+            self._add("deft_policy", PolicyNode, 3)
             self._add("deft_cem", CemServer, 4, confirm_scene_at_start=True)
             if self._options.operator == "scripted":
                 self._start(ScriptedOperatorNode(sim, parameter_overrides=self._parameters("deft_scripted_operator")), 2)

@@ -12,7 +12,8 @@ from deft_cem.rewards.config import RewardConfig
 from deft_cem.rewards.desk import Answer, RewardDesk, Wanted
 from deft_cem.rewards.ranking import Insertion, most_questions
 from deft_cem.session import EpisodeState, Session
-from deft_cem.skills import Comparison, Interrupted, Look, Request, Skills
+from deft_cem.skills import Comparison, Look, Request, Skills
+from deft_core.errors import Interrupted
 
 MAX_ATTEMPTS = 3      # of one episode that was aborted or voided
 POLL_SECONDS = 0.2    # between looks at the cancel flag while waiting

@@ -30,6 +30,8 @@ PIPELINE_FAILED = 604
 BUSY = 605
 NO_RESIDUAL = 606  # of Evaluate
 
+POLICY_REFUSED = 853  # of PredictResidual: not finite or out of bounds, so that the prior is executed alone
+
 # Of Observe: what is waited for, and what a person at the table can mend by putting the object right or pointing at it.
 CAMERA_PROBLEMS = (101, 107, 108)
 SCENE_PROBLEMS = (102, 103, 104, 106)

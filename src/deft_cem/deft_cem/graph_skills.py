@@ -1,4 +1,4 @@
-"""Skills over ROS: the clients of perception, affordance, retargeting and motion."""
+"""Skills over ROS: the running graph, the pictures that are kept of it, and what is asked of the operator."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from deft_msgs.action import ExecuteGrasp, Park
 from deft_msgs.msg import Affordance, ObjectObservation, RewardRequest
-from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
 from PIL import Image
-from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage
 
 from deft_cem import codes
-from deft_cem.rewards.automatic import Picture
-from deft_cem.skills import Interrupted, Look, Outcome, Request
+from deft_cem.policy_client import PolicyClient
+from deft_cem.recorder import Recorder
+from deft_cem.skills import Look, Outcome, Request
 from deft_core.descriptions import CameraConfig, TaskConfig
-from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
-from deft_core.ros import names, qos
+from deft_core.ros import qos
+from deft_core.ros.grasp_graph import GraspGraph
 from deft_core.ros.images import AnyImage, colour_topic
-from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
-from deft_core.types import GraspParameters
+from deft_core.types import Array, GraspParameters
+from deft_core.vision import Picture
 
-SERVICE_SECONDS = 30.0
-ACTION_SECONDS = 300.0     # a whole grasp, in wall time
-BUSY_SECONDS = 60.0        # waited while the motion node finishes something else
 BEFORE_LETTING_GO = ("close", "squeeze", "trajectory", "hold")  # phases; after them the grasp is undone
 PICTURE_SECONDS, PICTURES = 0.4, 100  # s of camera clock between pictures that are kept during a grasp, and how many
 AFTER_IMAGE_SECONDS = 1.0  # waited for a picture taken after parking
@@ -49,15 +43,11 @@ class GraphSkills:
     """
 
     def __init__(self, node: Node, camera: CameraConfig, task: TaskConfig, object_set: str, group: CallbackGroup,
-                 requests: Publisher, pictures: Path, cancelled: Callable[[], bool]) -> None:
+                 requests: Publisher, pictures: Path, recorder: Recorder, policy: PolicyClient,
+                 cancelled: Callable[[], bool]) -> None:
         self._task, self._object_set, self._requests = task, object_set, requests
-        self._pictures, self._cancelled = pictures, cancelled
-        self._observe = node.create_client(Observe, names.OBSERVE, callback_group=group)
-        self._predict = node.create_client(PredictAffordance, names.PREDICT_AFFORDANCE, callback_group=group)
-        self._retarget = node.create_client(RetargetHand, names.RETARGET_HAND, callback_group=group)
-        self._check = node.create_client(CheckGrasp, names.CHECK_GRASP, callback_group=group)
-        self._execute = ActionClient(node, ExecuteGrasp, names.EXECUTE_GRASP, callback_group=group)
-        self._park = ActionClient(node, Park, names.PARK, callback_group=group)
+        self._pictures, self._recorder, self._policy = pictures, recorder, policy
+        self._graph = GraspGraph(node, task, group, codes.PIPELINE_FAILED, cancelled)
         self._image: AnyImage | None = None
         self._lately: deque[tuple[float, AnyImage]] = deque(maxlen=PICTURES)  # with their stamps, s
         self._image_arrived = threading.Event()
@@ -70,10 +60,8 @@ class GraphSkills:
     def close(self) -> None:
         """Give the clients back to the node."""
         self._node.destroy_subscription(self._subscription)
-        for client in (self._observe, self._predict, self._retarget, self._check):
-            self._node.destroy_client(client)
-        for action in (self._execute, self._park):
-            action.destroy()
+        self._graph.close()
+        self._policy.close()
 
     def _keep_image(self, message: AnyImage) -> None:
         self._image = message
@@ -83,28 +71,17 @@ class GraphSkills:
         if not self._lately or stamp - self._lately[-1][0] >= PICTURE_SECONDS:
             self._lately.append((stamp, message))
         self._image_arrived.set()
+        self._recorder.keep_image(message)
 
     def _image_between(self, start: float, end: float) -> AnyImage | None:
         """The newest kept picture from `start` to `end`, s, robot clock; None without one."""
         return next((image for stamp, image in reversed(self._lately) if start <= stamp <= end), None)
 
-    def _call(self, client: Any, request: Any) -> Any:
-        """Call a service; its error code becomes a DeftError."""
-        try:
-            response = call(client, request, SERVICE_SECONDS, self._cancelled)
-        except CallTimeout as error:
-            if self._cancelled():
-                raise Interrupted from None
-            raise DeftError(codes.PIPELINE_FAILED, str(error)) from None
-        if response.error_code:
-            raise DeftError(response.error_code, response.error_msg)
-        return response
-
     def observe(self, task: str) -> Look:
         """See Skills."""
         self.observation, self.affordance = ObjectObservation(), Affordance()
         self.image_end, self.image_after = CompressedImage(), CompressedImage()
-        self.observation = self._call(self._observe, Observe.Request(task=task)).observation
+        self.observation = self._graph.observe()
         seen = self.observation
         return Look(seen, {"stamp": conv.stamp_nanoseconds(seen.header.stamp), "quality_flags": seen.quality_flags,
                            "roi": [seen.roi.x_offset, seen.roi.y_offset, seen.roi.width, seen.roi.height],
@@ -114,76 +91,34 @@ class GraphSkills:
 
     def predict(self, look: Look, task: str, seed: int) -> GraspParameters:
         """See Skills."""
-        request = PredictAffordance.Request(observation=look.handle, text=self._task.text,
-                                            wrist=self._task.heuristic_wrist, seed=seed)
-        self.affordance = self._call(self._predict, request).affordance
-        return conv.grasp_from_msg(self._call(self._retarget, RetargetHand.Request(affordance=self.affordance)).grasp)
-
-    def _grasp_fields(self, grasp: GraspParameters, look: Look, task: str) -> dict[str, Any]:
-        seen: ObjectObservation = look.handle
-        return {"grasp": conv.grasp_to_msg(grasp), "task": task, "table_height": seen.table_height,
-                "object_centre": seen.box_centre, "object_extent": seen.extent, "surroundings": seen.surroundings}
+        self.affordance, xi = self._graph.predict(look.handle, seed)
+        return xi
 
     def check(self, grasp: GraspParameters, look: Look, task: str) -> None:
         """See Skills."""
-        self._call(self._check, CheckGrasp.Request(**self._grasp_fields(grasp, look, task)))
+        self._graph.check(grasp, look.handle)
 
     def execute(self, grasp: GraspParameters, look: Look, task: str, seed: int, on_phase: Callable[[str], None]) -> Outcome:
         """See Skills."""
-        goal = ExecuteGrasp.Goal(seed=seed, **self._grasp_fields(grasp, look, task))
-        result = self._run(self._execute, goal, lambda f: on_phase(f.feedback.phase))
+        result = self._graph.execute(grasp, look.handle, seed, on_phase)
         phases = conv.phases_from_msg(result.phases)
         held = [(start, end) for name, start, end in phases if name in BEFORE_LETTING_GO]
         self.image_end = self._jpeg(self._image_between(held[0][0], held[-1][1]) if held else None)
         return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
                        conv.phases_from_msg(result.phases))
 
+    def residual(self, look: Look, xi: GraspParameters, seed: int) -> Array:
+        """See Skills."""
+        return self._policy.residual(look.handle, xi, seed)
+
+    def fit_policy(self, seed: int, on_progress: Callable[[str], None]) -> str:
+        """See Skills."""
+        self._recorder.complete()
+        return self._policy.fit(seed, on_progress)
+
     def park(self, seed: int) -> None:
         """See Skills."""
-        self._run(self._park, Park.Goal(seed=seed), lambda _: None)
-
-    def _run(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
-        """Run an action to its end. When the session is cancelled, so is the action; its end is waited for."""
-        try:
-            wait_for_server(client, SERVICE_SECONDS, self._cancelled)
-            handle = self._accepted(client, goal, feedback)
-            finished = handle.get_result_async()
-            cancelling = False
-            started = time.monotonic()
-            while not finished.done():
-                if self._cancelled() and not cancelling:
-                    handle.cancel_goal_async()
-                    cancelling = True
-                if time.monotonic() - started > ACTION_SECONDS:
-                    handle.cancel_goal_async()
-                    raise CallTimeout(f"action {client._action_name} did not end within {ACTION_SECONDS:.0f} s")
-                time.sleep(0.01)
-        except CallTimeout as error:
-            if self._cancelled():
-                raise Interrupted from None
-            raise DeftError(codes.PIPELINE_FAILED, str(error)) from None
-        if cancelling:
-            raise Interrupted
-        result = finished.result().result
-        if result.error_code:
-            raise DeftError(result.error_code, result.error_msg)
-        return result
-
-    def _accepted(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
-        """The handle of a goal, once it is taken: a motion that this server began before it died is waited for."""
-        started = time.monotonic()
-        while True:
-            sent = client.send_goal_async(goal, feedback_callback=feedback)
-            wait(sent, SERVICE_SECONDS, lambda: False, f"action {client._action_name}")
-            handle = sent.result()
-            if handle.accepted:
-                return handle
-            if self._cancelled():
-                raise Interrupted
-            if time.monotonic() - started > BUSY_SECONDS:
-                raise DeftError(codes.PIPELINE_FAILED, "the motion node has been busy with another motion for "
-                                f"{BUSY_SECONDS:.0f} s")
-            time.sleep(0.2)
+        self._graph.park(seed)
 
     def ask(self, request: Request | None) -> None:
         """See Skills. Publishes the latched request; without one, an empty one."""
@@ -206,6 +141,7 @@ class GraphSkills:
             message.questions = compared.questions
             message.other_image = self._kept(compared.other, compared.other_attempt, "end")
         self._requests.publish(message)
+        self._recorder.keep(self._recorder.request, message)
 
     def _file(self, episode: int, attempt: int, which: str) -> Path:
         return self._pictures / f"episode_{episode:03d}_{attempt}_{which}.jpg"

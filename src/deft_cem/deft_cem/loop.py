@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from deft_cem.asking import MAX_ATTEMPTS, POLL_SECONDS, Asking
 from deft_cem.control import SessionControl, SessionFinished
 from deft_cem.methods import Method, Sample
 from deft_cem.session import EpisodeState, Session
-from deft_cem.skills import Interrupted, Look, Skills
-from deft_core.errors import DeftError
+from deft_cem.skills import Look, Skills
+from deft_core.errors import DeftError, Interrupted
 from deft_core.residual import ResidualSpace
-from deft_core.types import GraspParameters
+from deft_core.types import Array, GraspParameters
 
 CAMERA_RETRY_SECONDS = 0.5
 # Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
@@ -51,18 +51,21 @@ class FineTuningLoop:
         asking: the operator's side.
         control: what the operator may ask of the session meanwhile.
         on_progress: told whenever the state changes.
+        on_executed: told of every episode when the robot is parked, before the journal knows.
         on_finished: told of every episode that got its final status.
         cancelled: polled; true ends the loop after the robot holds.
         reset_first: ask the operator to make the scene ready before the first episode.
+        fit_policy: fit the residual policy when the last episode is finished.
     """
 
     def __init__(self, session: Session, method: Method, space: ResidualSpace, skills: Skills, asking: Asking,
-                 control: SessionControl, on_progress: Callable[[Progress], None], on_finished: Callable[[EpisodeState], None],
-                 cancelled: Callable[[], bool], reset_first: bool) -> None:
+                 control: SessionControl, on_progress: Callable[[Progress], None], on_executed: Callable[[EpisodeState], None],
+                 on_finished: Callable[[EpisodeState], None], cancelled: Callable[[], bool], reset_first: bool,
+                 fit_policy: bool = False) -> None:
         self._session, self._method, self._space = session, method, space
         self._skills, self._asking, self._control = skills, asking, control
-        self._on_progress, self._on_finished, self._cancelled = on_progress, on_finished, cancelled
-        self._reset_first = reset_first
+        self._on_progress, self._on_executed, self._on_finished = on_progress, on_executed, on_finished
+        self._cancelled, self._reset_first, self._fits = cancelled, reset_first, fit_policy and method.learns
         self.progress = Progress(infeasible_samples=sum(s.redraws for s in session.finished()))
         self._seconds: dict[str, float] = {}
 
@@ -90,7 +93,16 @@ class FineTuningLoop:
         if ended is not None and self._session.next_episode() is not None:
             self._session.record("ended", reason=ended)
         early = self._session.ended
-        self._tell("done", "all episodes are finished" if early is None else f"ended early: {early}")
+        ending = "all episodes are finished" if early is None else f"ended early: {early}"
+        self._tell("done", f"{ending}; {self._fit_policy()}" if self._fits else ending)
+
+    def _fit_policy(self) -> str:
+        """Fit the residual policy to the session; what came of it. A policy that cannot be fitted spoils no session."""
+        self._tell("fitting_policy", "")
+        try:
+            return self._skills.fit_policy(self._session.spec.seed, lambda step: self._tell("fitting_policy", step))
+        except DeftError as error:
+            return f"no policy was fitted: {error.message}"
 
     def _may_go_on(self) -> bool:
         """Wait while the operator pauses the session; false when it is to end now."""
@@ -120,7 +132,8 @@ class FineTuningLoop:
             with self._phase("sampling"):
                 sample, redraws, refusal = self._sample(episode, xi, look)
             self._session.record("sampled", episode=episode, attempt=attempt, xi=grasp_record(xi), eps=sample.eps.tolist(),
-                                 redraws=redraws, control=sample.control, repeat_of=sample.repeat_of, look=look.summary)
+                                 redraws=redraws, control=sample.control, repeat_of=sample.repeat_of, fallback=sample.fallback,
+                                 look=look.summary)
             if refusal:
                 self._finish(episode, attempt, "infeasible", reason=refusal)
                 self._ask_reset_after(episode, refusal)
@@ -131,9 +144,12 @@ class FineTuningLoop:
         except DeftError as error:
             self._failed(episode, attempt, error, of_grasp=True)
             return
-        self._session.record("executed", episode=episode, attempt=attempt, executed=grasp_record(outcome.executed),
-                             lift=outcome.lift, stop_reason=outcome.stop_reason,
-                             phases=[list(p) for p in outcome.phases], seconds=dict(self._seconds))
+        seconds = dict(self._seconds)
+        executed = {"executed": grasp_record(outcome.executed), "lift": outcome.lift, "stop_reason": outcome.stop_reason,
+                    "phases": [list(p) for p in outcome.phases]}
+        # Told first: what was seen is kept before the journal says that the episode need not be executed again.
+        self._on_executed(replace(self._session.episodes[episode], executed=executed, seconds=seconds))
+        self._session.record("executed", episode=episode, attempt=attempt, **executed, seconds=seconds)
         self._reward(episode, look)
 
     def _observe(self, episode: int) -> Look:
@@ -158,13 +174,17 @@ class FineTuningLoop:
         """Draw until the robot can execute it: the sample, how many were refused, and why when all were."""
         before = self._session.episodes.get(episode)
         if before is not None and before.eps is not None:  # another attempt: the same sample, where that is possible
-            sample = Sample(np.array(before.eps), before.control, before.repeat_of)
+            sample = Sample(np.array(before.eps), before.control, before.repeat_of, before.fallback)
             if not self._refusal(sample, xi, look):
                 return sample, before.redraws, ""
         scored, refusal = self._session.scored(), ""
+
+        def policy(draw: int) -> Array:
+            return self._skills.residual(look, xi, self._seed_of(episode, 2 + draw))
+
         for draw in range(self._method.max_draws):
             self._check_cancelled()
-            sample = self._method.sample(episode, draw, scored)
+            sample = self._method.sample(episode, draw, scored, policy)
             refusal = self._refusal(sample, xi, look)
             if not refusal:
                 return sample, draw, ""
@@ -209,9 +229,15 @@ class FineTuningLoop:
         if done.status:
             self._on_finished(done)
         with self._phase("refitting"):
-            self._method.spread(episode + 1, self._session.scored())
+            self._refit(episode + 1)
         if done.status == "scored" and done.source == "automatic":  # nobody was asked, so nobody has reset the scene
             self._ask_reset_after(episode, "scored from its picture; make the scene ready")
+
+    def _refit(self, following: int) -> None:
+        """Learn from the scores so far, before the next sample is asked for."""
+        self._method.spread(following, self._session.scored())
+        if self._method.asks_policy and following >= self._method.leads_from:
+            self._skills.fit_policy(self._session.spec.seed, lambda _: None)
 
     def _ask_reset_after(self, episode: int, reason: str) -> None:
         """After an episode without a score the scene has to change, or the next would fail alike."""
@@ -230,9 +256,9 @@ class FineTuningLoop:
                              seconds=dict(self._seconds))
         self._on_finished(self._session.episodes[episode])
 
-    def _seed_of(self, episode: int) -> int:
-        """A seed for planners and priors, by session seed and episode."""
-        return int(np.random.SeedSequence([self._session.spec.seed, episode, 1]).generate_state(1)[0])
+    def _seed_of(self, episode: int, purpose: int = 1) -> int:
+        """A seed for planners and priors (1), or a draw of the policy (2 and more), by session seed and episode."""
+        return int(np.random.SeedSequence([self._session.spec.seed, episode, purpose]).generate_state(1)[0])
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

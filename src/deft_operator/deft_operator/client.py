@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from action_msgs.msg import GoalStatus
-from deft_msgs.action import Evaluate, FineTune
+from deft_msgs.action import Evaluate, FineTune, Rollout
 from deft_msgs.msg import SessionStatus
 from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
 from rclpy.action import ActionClient
@@ -20,6 +20,7 @@ from deft_core.ros import names, qos
 from deft_core.ros.node import CallTimeout, call, wait
 
 SERVER_SECONDS = 20.0
+ROLLOUT_SECONDS = 400.0
 IDLE_SECONDS = 8.0  # an idle server has sent its result by then, or never had the goal
 
 
@@ -47,6 +48,7 @@ class OperatorClient:
         group = ReentrantCallbackGroup()
         self._actions = {FineTune: ActionClient(self.node, FineTune, names.FINE_TUNE, callback_group=group),
                          Evaluate: ActionClient(self.node, Evaluate, names.EVALUATE, callback_group=group)}
+        self._rollout = ActionClient(self.node, Rollout, names.ROLLOUT, callback_group=group)
         self._submit = self.node.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=group)
         self._amend = self.node.create_client(AmendReward, names.AMEND_REWARD, callback_group=group)
         self._control = self.node.create_client(ControlSession, names.CONTROL_SESSION, callback_group=group)
@@ -109,6 +111,23 @@ class OperatorClient:
                 cancelled = True
         answer = finished.result()
         return answer.result, answer.status == GoalStatus.STATUS_SUCCEEDED
+
+    def roll_out(self, goal: Rollout.Goal, on_phase: Callable[[str], None]) -> tuple[Rollout.Result, bool]:
+        """Execute one grasp and wait for its end: the result, and whether it succeeded.
+
+        Raises:
+            CallTimeout: no policy node, or it does not answer.
+            GoalRejected: it is busy.
+        """
+        if not self._rollout.wait_for_server(timeout_sec=SERVER_SECONDS):
+            raise CallTimeout("no policy node found (deft_policy); is ROS_DOMAIN_ID its?")
+        sent = self._rollout.send_goal_async(goal, feedback_callback=lambda m: on_phase(m.feedback.phase))
+        wait(sent, SERVER_SECONDS, lambda: False, "the policy node")
+        if not sent.result().accepted:
+            raise GoalRejected("the policy node is executing another rollout")
+        finished = sent.result().get_result_async()
+        wait(finished, ROLLOUT_SECONDS, lambda: False, "the rollout")
+        return finished.result().result, finished.result().status == GoalStatus.STATUS_SUCCEEDED
 
     def submit(self, request: SubmitReward.Request) -> SubmitReward.Response:
         """Send an answer to the pending reward request. Raises CallTimeout."""

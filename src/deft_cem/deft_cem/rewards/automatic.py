@@ -10,23 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import norm
 
 from deft_cem.rewards.config import RewardConfig
 from deft_core.errors import ConfigError
 from deft_core.neural import import_torch
-from deft_core.types import Array
-from deft_core.vision import HALF, IMAGENET, Normalisation, lite0_weights, load_named, open_clip_model, resnet18_weights
+from deft_core.vision import Normalisation, Picture, PooledEncoder, middle, open_clip_model
 
-SIDE = 224          # pixels, of what the encoders see
-RESIZE = 256        # pixels, the short side before the middle is cut out, as R3M and ImageNet's evaluation do
 CLIP: Normalisation = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-Picture = NDArray[np.uint8]  # (h, w, 3) RGB
 
 
 class Judge(Protocol):
@@ -37,17 +32,6 @@ class Judge(Protocol):
         ...
 
 
-def middle(picture: Picture, normalisation: Normalisation) -> Array:
-    """(3, SIDE, SIDE): the middle square of a picture, normalised."""
-    image = Image.fromarray(picture)
-    scale = RESIZE / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
-    left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
-    pixels = np.asarray(image.crop((left, top, left + SIDE, top + SIDE)), float) / 255.0
-    mean, deviation = normalisation
-    return np.asarray(((pixels - mean) / deviation).transpose(2, 0, 1))
-
-
 class GoalDistance:
     """Negative distance to the goal picture in a convolutional network's pooled features.
 
@@ -56,24 +40,12 @@ class GoalDistance:
     """
 
     def __init__(self, encoder: str, checkpoint: str, goal: Picture) -> None:
-        import_torch()
-        import timm
-
-        lite = encoder == "efficientnet_lite0"
-        self._normalisation = HALF if lite else IMAGENET
-        name = "tf_efficientnet_lite0" if lite else "resnet18"
-        self._body: Any = timm.create_model(name, pretrained=False, num_classes=0).eval()
-        load_named(self._body, lite0_weights() if lite else resnet18_weights(checkpoint, "rewards.checkpoint"), encoder)
-        self._goal = self._features(goal)
-
-    def _features(self, picture: Picture) -> Array:
-        torch = import_torch()
-        with torch.inference_mode():
-            return np.asarray(self._body(torch.tensor(middle(picture, self._normalisation)[None]).float())[0].double())
+        self._encoder = PooledEncoder(encoder, checkpoint, "rewards.checkpoint")
+        self._goal = self._encoder.features(goal)
 
     def value(self, picture: Picture) -> float:
         """See Judge."""
-        return -float(np.linalg.norm(self._features(picture) - self._goal))
+        return -float(np.linalg.norm(self._encoder.features(picture) - self._goal))
 
 
 class TextMatch:

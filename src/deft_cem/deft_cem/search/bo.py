@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import threadpoolctl
 from pydantic import Field
 
 from deft_cem.search.gaussian import Gaussian, best
 from deft_cem.search.search import Search
 from deft_core.config import Config
-from deft_core.neural import import_torch
+from deft_core.neural import import_torch, one_thread
 from deft_core.types import Array
 
 MONTE_CARLO = 32    # samples of the acquisition function
@@ -93,7 +91,7 @@ class BoSearch(Search):
 
         model = self._process()
         if self._learned is None:
-            with _alone(), warnings.catch_warnings():
+            with one_thread(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # scores may all be equal
                 fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model),
                                  optimizer_kwargs={"options": {"maxiter": ITERATIONS}})
@@ -119,23 +117,10 @@ class BoSearch(Search):
         torch = import_torch()
         from botorch.optim.optimize import optimize_acqf
 
-        with _alone(), warnings.catch_warnings(), torch.random.fork_rng():
+        with one_thread(), warnings.catch_warnings(), torch.random.fork_rng():
             warnings.simplefilter("ignore")
             torch.manual_seed(int(np.random.SeedSequence([self._seed, episode]).generate_state(1)[0]))
             box = torch.stack([torch.zeros(self.size), torch.ones(self.size)]).double()
             unit, _ = optimize_acqf(function(self._fitted()), box, q=1, num_restarts=self._config.restarts,
                                     raw_samples=self._config.raw_samples, options={"seed": episode, "maxiter": ITERATIONS})
         return (unit[0].numpy() - 0.5) * 2 * self._config.box
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One thread: how sums are shared out among several changes their last digits, and with them the sample."""
-    torch = import_torch()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpoolctl.threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

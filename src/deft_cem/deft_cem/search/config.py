@@ -33,6 +33,9 @@ class SearchConfig(Config):
     prior_every: int = Field(default=0, ge=0,
                              description="every so many episodes the prior alone is executed, to measure whether the "
                              "search is better; 0 = never")
+    next_sample: Literal["distribution", "policy"] = Field(
+        default="distribution", description="what draws the samples once the search leads: its distribution, or the residual "
+        "policy, fitted again after every episode")
     deft: DeftConfig = Field(default=DeftConfig(), description="Algorithm 1; warmup and elites hold for random, too")
     deft_plus: DeftPlusConfig = Field(default=DeftPlusConfig(), description="rank regression")
     cma: CmaConfig = Field(default=CmaConfig(), description="CMA-ES")

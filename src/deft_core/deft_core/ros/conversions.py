@@ -20,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from std_msgs.msg import Header
 
 from deft_core.projection import metres
+from deft_core.residual import ResidualSpace
 from deft_core.ros import bridge
 from deft_core.types import DISTORTION_COUNTS, Array, GraspParameters, Intrinsics, Pose
 
@@ -166,8 +167,9 @@ def grasp_from_msg(msg: GraspMsg) -> GraspParameters:
                            np.array(msg.joint_positions, float), msg.hand, msg.header.frame_id, xyz(msg.trajectory_offset))
 
 
-def residual_to_msg(names: tuple[str, ...], values: Array) -> ResidualMsg:
-    return ResidualMsg(names=list(names), values=np.asarray(values, float).tolist())
+def residual_to_msg(space: ResidualSpace, values: Array) -> ResidualMsg:
+    return ResidualMsg(names=list(space.names), values=np.asarray(values, float).tolist(), sigma=space.sigma.tolist(),
+                       bound=space.bound.tolist())
 
 
 def phases_to_msg(phases: Iterable[tuple[str, float, float]]) -> list[PhaseTime]:

@@ -1,0 +1,115 @@
+"""A session's bag while it is written: what the server tells, what the camera sees, how the robot stands."""
+
+from __future__ import annotations
+
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CompressedImage, JointState
+
+from deft_bag.definitions import COMPRESSED_IMAGE, EPISODE, JOINT_STATE, REWARD_REQUEST, STATUS, STRING
+from deft_bag.writer import BagWriter, Topic
+from deft_cem.recording import Pace, RecordConfig
+from deft_core.descriptions import RobotConfig
+from deft_core.ros import conversions as conv
+from deft_core.ros import names, qos
+from deft_core.ros.images import AnyImage
+
+STAMP = struct.Struct("<iI")  # s and ns of a header, behind the four bytes that begin every serialized message
+HEADER = 4
+
+
+class Recorder:
+    """Writes a bag. What cannot be written is said once and ends nothing: the journal is the record.
+
+    Args:
+        folder: of the bag, inside the session's.
+    """
+
+    def __init__(self, node: Node, folder: Path, robot: RobotConfig, config: RecordConfig) -> None:
+        self._node, self._broken = node, not config.bag
+        self._camera, self._joints = Pace(config.camera_rate), Pace(config.joint_state_rate)
+        resolve = node.resolve_topic_name
+        self.episode = Topic(resolve(names.EPISODE), EPISODE, latched=True)
+        self.status = Topic(resolve(names.SESSION_STATUS), STATUS, latched=True)
+        self.request = Topic(resolve(names.REWARD_REQUEST), REWARD_REQUEST, latched=True)
+        self.configuration = Topic(resolve(names.SESSION_CONFIG), STRING, latched=True)
+        self._picture = Topic(resolve(f"{robot.camera.namespace}/color/image_raw/compressed"), COMPRESSED_IMAGE)
+        self._joint_state = Topic(resolve(robot.joint_states_topic), JOINT_STATE)
+        self._writer: BagWriter | None = None
+        self._subscription = None
+        if self._broken:
+            return
+        try:
+            self._writer = BagWriter(folder)
+        except OSError as error:
+            self._fail(error)
+            return
+        for mended in self._writer.mended:
+            node.get_logger().info(f"bag of the session mended: {mended}")
+        if config.joint_state_rate:
+            self._subscription = node.create_subscription(JointState, robot.joint_states_topic, self._keep_joints, qos.SENSOR,
+                                                          callback_group=MutuallyExclusiveCallbackGroup(), raw=True)
+
+    def keep(self, topic: Topic, message: Any, flush: bool = False) -> None:
+        """Add a message; with `flush` it survives this process."""
+        if not self._broken:
+            self._write(topic, serialize_message(message), flush)
+
+    def keep_image(self, message: AnyImage) -> None:
+        """Add a picture of the camera as JPEG, when one is due."""
+        if self._broken or not self._camera.due(conv.stamp_seconds(message.header.stamp)):
+            return
+        try:
+            jpeg = message if isinstance(message, CompressedImage) else conv.jpeg_msg(conv.image_from_msg(message, "rgb8"),
+                                                                                      message.header)
+        except ValueError:  # perception says what is wrong with it
+            return
+        self.keep(self._picture, jpeg)
+
+    def _keep_joints(self, data: bytes) -> None:
+        seconds, nanoseconds = STAMP.unpack_from(data, HEADER)
+        if not self._broken and self._joints.due(seconds + 1e-9 * nanoseconds):
+            self._write(self._joint_state, data, flush=False)
+
+    def _write(self, topic: Topic, data: bytes, flush: bool) -> None:
+        assert self._writer is not None
+        try:
+            self._writer.write(topic, data, time.time_ns(), flush)
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def complete(self) -> None:
+        """Make the bag whole; writing goes on in another file."""
+        if self._writer is None or self._broken:
+            return
+        try:
+            self._writer.complete()
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """End the bag."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self.complete()
+
+    def _fail(self, error: Exception) -> None:
+        self._broken = True
+        if self._writer is not None:
+            self._writer.abandon()
+        self._node.get_logger().error(f"the bag of the session cannot be written ({error}); the session goes on without it, "
+                                      "and its policy is fitted from what was recorded before")
+
+
+def add_to_bag(folder: Path, topic: str, message: Any) -> None:
+    """Add one record to the bag of a session that does not run. Raises OSError."""
+    writer = BagWriter(folder)
+    writer.write(Topic(topic, EPISODE, latched=True), serialize_message(message), time.time_ns())
+    writer.complete()
+

@@ -1,0 +1,95 @@
+"""Test time: look, ask the prior, add the policy's residual, check, execute. Never trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from deft_core.errors import DeftError
+from deft_core.residual import ResidualSpace
+from deft_core.types import Array, GraspParameters
+from deft_policy import codes
+
+TRIES = 3  # residuals that are drawn when the robot cannot execute one
+Residual = Callable[[Any, GraspParameters, int], Array]  # what is seen, xi, a seed -> eps; raises DeftError
+NOT_THIS_GRASP = (401, 402, 403, 404, 405, 410)  # codes of CheckGrasp that speak of the grasp, not of the robot
+
+
+class Graph(Protocol):
+    """The steps of the running graph; failures are DeftErrors with the interfaces' codes."""
+
+    def observe(self) -> Any:
+        """A fresh look."""
+        ...
+
+    def predict(self, seen: Any, seed: int) -> tuple[Any, GraspParameters]:
+        """The prior's answer and its grasp xi."""
+        ...
+
+    def check(self, grasp: GraspParameters, seen: Any) -> None:
+        """Return when the grasp can be executed."""
+        ...
+
+    def execute(self, grasp: GraspParameters, seen: Any, seed: int, on_phase: Callable[[str], None]) -> Any:
+        """Execute and park."""
+        ...
+
+
+@dataclass(frozen=True)
+class RolledOut:
+    """What was done. Attributes: result, the motion node's; fallback, why the prior was executed alone, "" else."""
+
+    result: Any
+    eps: Array
+    fallback: str
+
+
+def roll_out(graph: Graph, residual: Residual, space: ResidualSpace | None, seed: int,
+             on_phase: Callable[[str], None]) -> RolledOut:
+    """One grasp.
+
+    Args:
+        residual: asked where there is a policy.
+        space: where its eps lives; None executes the prior alone.
+
+    Raises:
+        DeftError: the graph's codes; ROLLOUT_INFEASIBLE, the prior's grasp cannot be executed either.
+    """
+    on_phase("observe")
+    seen = graph.observe()
+    on_phase("predict")
+    _, xi = graph.predict(seen, seed)
+    eps, fallback = _chosen(graph, residual, space, seen, xi, seed) if space else (np.zeros(0), "")
+    grasp = space.apply(xi, eps) if space is not None and eps.size else xi
+    if not eps.any():
+        _check_prior(graph, xi, seen, fallback)
+    return RolledOut(graph.execute(grasp, seen, seed, on_phase), eps, fallback)
+
+
+def _chosen(graph: Graph, residual: Residual, space: ResidualSpace, seen: Any, xi: GraspParameters,
+            seed: int) -> tuple[Array, str]:
+    """The first residual that can be executed; zeros, and why, when there is none."""
+    why = ""
+    for k in range(TRIES):
+        try:
+            eps = residual(seen, xi, seed + k)
+            graph.check(space.apply(xi, eps), seen)
+            return eps, ""
+        except DeftError as error:
+            if error.code not in (codes.REFUSED, *NOT_THIS_GRASP):
+                raise
+            why = error.message
+    return np.zeros(space.size), f"none of {TRIES} residuals of the policy could be executed; the last: {why}"
+
+
+def _check_prior(graph: Graph, xi: GraspParameters, seen: Any, before: str) -> None:
+    try:
+        graph.check(xi, seen)
+    except DeftError as error:
+        if error.code not in NOT_THIS_GRASP:
+            raise
+        also = f"{before}; " if before else ""
+        raise DeftError(codes.ROLLOUT_INFEASIBLE, f"{also}the prior's grasp cannot be executed: {error.message}") from None
