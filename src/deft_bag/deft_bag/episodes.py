@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from deft_bag import codes
-from deft_bag.definitions import EPISODE, STATUS
+from deft_bag.definitions import EPISODE, STATUS, STRING
 from deft_bag.reader import Bag
 from deft_core.errors import DeftError
 from deft_core.residual import ResidualSpace
@@ -21,6 +23,7 @@ from deft_core.vision import Picture
 SUCCESS = {1: False, 2: True}        # of Episode.success
 MOVING = ("comparison", "automatic")  # sources of rewards that change as later episodes come
 EXECUTED = "executed"
+CONFIGURATION = "session_config"  # end of the topic that carries it
 ADVICE = "record it with `ros2 bag record /deft/episode /deft/session_status`, or fit from a session's own bag"
 
 
@@ -71,6 +74,7 @@ class RecordedSession:
     """A session as a bag has it.
 
     Attributes:
+        text: of the task, as the prior was asked; its name where the bag has no configuration.
         space: where eps lives.
         episodes: in order.
         warnings: what was lost or is missing, a sentence each.
@@ -78,6 +82,7 @@ class RecordedSession:
 
     id: str
     task: str
+    text: str
     object_set: str
     seed: int
     hand: str
@@ -112,8 +117,11 @@ def read_session(path: Path, session: str = "", on_read: Callable[[int], None] =
             raise DeftError(codes.BAD_BAG, f"{path} has no topic of type {EPISODE} (usually /deft/episode); it has "
                             f"{', '.join(sorted(bag.topics)) or 'none at all'}; {ADVICE}")
         gathered = _Gathered()
-        for message in bag.messages((EPISODE, STATUS), on_read):
-            gathered.take(message.decoded(), message.time)
+        for message in bag.messages((EPISODE, STATUS, STRING), on_read):
+            if message.type != STRING:
+                gathered.take(message.decoded(), message.time)
+            elif message.topic.endswith(CONFIGURATION):
+                gathered.configure(message.decoded().data)
         if not gathered.heads:
             raise DeftError(codes.BAD_BAG, f"{path} has the topic of the episodes, but none of it can be read"
                             + (f": {'; '.join(bag.lost)}" if bag.lost else "; it was recorded before the first episode ended"))
@@ -138,6 +146,13 @@ class _Gathered:
         self.heads: dict[str, Any] = {}  # session -> an Episode message that has a residual, if any has
         self._episodes: dict[str, dict[int, RecordedEpisode]] = {}
         self._statuses: dict[str, tuple[int, dict[int, float]]] = {}  # session -> when, rewards by episode
+        self._texts: dict[str, str] = {}  # by task
+
+    def configure(self, text: str) -> None:
+        """The configuration of a session. One that cannot be read is passed over: it is not needed."""
+        with contextlib.suppress(yaml.YAMLError, TypeError, KeyError):
+            task = yaml.safe_load(text)["task"]
+            self._texts[str(task["name"])] = str(task["phrasings"][0])
 
     def take(self, message: Any, time: int) -> None:
         """An Episode or a SessionStatus."""
@@ -171,8 +186,9 @@ class _Gathered:
         gone = sorted(set(range(episodes[-1].episode + 1)) - set(known))
         if gone:
             warnings.append(f"the bag has no record of episodes {', '.join(map(str, gone))}")
-        return RecordedSession(name, head.task, head.object_set, int(head.seed), head.hand, head.robot, head.software_version,
-                               _space(head), episodes, tuple(warnings))
+        text = self._texts.get(head.task, head.task)
+        return RecordedSession(name, head.task, text, head.object_set, int(head.seed), head.hand, head.robot,
+                               head.software_version, _space(head), episodes, tuple(warnings))
 
 
 def _joined(earlier: RecordedEpisode, later: RecordedEpisode) -> RecordedEpisode:

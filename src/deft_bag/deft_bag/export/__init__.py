@@ -1,0 +1,1 @@
+"""Bags of sessions as data sets of other tools."""
