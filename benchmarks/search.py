@@ -37,10 +37,7 @@ ALGORITHMS = ("deft_plus", "deft", "random", "cma", "bo")
 EPISODES, POINTS = 30, (10, 20, 30)
 LANDSCAPE_SEEDS, LANDSCAPE_TRIALS = 20, 200
 TASKS = ("pour_cup", "squeeze_lemon", "pick_spoon")  # where neither nearly all nor nearly none of the prior's grasps succeed
-SIMULATOR_SEEDS, SIMULATOR_TRIALS = 5, 12
-MAX_DRAWS = 20
-SCENE_OF_TRIALS = 900_000  # episode number from which scenes are kept for trials
-STEP = 0.05                # in which the scripted operator scores
+SIMULATOR_SEEDS, SIMULATOR_TRIALS = 5, 20
 JOINTS = tuple(f"j{i}" for i in range(SIZE - 6))
 
 # One choice of deft_plus changed at a time
@@ -90,71 +87,43 @@ def _record(family: str, problem: str, seed: int, algorithm: str, training: list
             **{f"result_{n}": rate for n, rate in result.items()}}
 
 
-class Robot:
-    """The simulated robot on one task: grasps of scenes, without ROS. What is seen of a scene is kept."""
-
-    def __init__(self, task: str) -> None:
-        from deft_bringup.inprocess import load_rig
-        from deft_core.neural import import_torch
-
-        import_torch().set_num_threads(1)
-        self.rig, self._looks = load_rig(task, seed=0), {}  # type: ignore[var-annotated]
-
-    def basis(self, config: SearchConfig) -> Basis:
-        """Where the search works."""
-        return make_basis(config, self.rig.hand.motors, self.rig.hand.name, default_config_dir())
-
-    def grasp(self, basis: Basis, objects: str, episode: int, z: np.ndarray) -> tuple[float, bool] | None:
-        """Score and success of a residual on a scene; None where the robot cannot execute it."""
-        from deft_bringup.rehearsal import lay
-        from deft_core.errors import DeftError
-
-        lay(self.rig, objects, episode)
-        try:
-            if (objects, episode) not in self._looks:
-                self._looks[objects, episode] = self.rig.look()
-            seen, xi = self._looks[objects, episode]
-            verdict = self.rig.execute(seen, basis.space.apply(xi, basis.to_eps(z)), episode)[1]
-        except DeftError:
-            return None
-        return float(np.clip(round(verdict.score / STEP) * STEP, 0.0, 1.0)), bool(verdict.success)
-
-    def rate(self, basis: Basis, z: np.ndarray) -> float:
-        """Share of successes on the scenes of the trials, half with train, half with test objects."""
-        scenes = [("train" if k % 2 == 0 else "test", SCENE_OF_TRIALS + k // 2) for k in range(SIMULATOR_TRIALS)]
-        found = [self.grasp(basis, objects, episode, z) for objects, episode in scenes]
-        return float(np.mean([bool(f and f[1]) for f in found]))
+ROBOTS: dict[str, Any] = {}  # of this process
 
 
-ROBOTS: dict[str, Robot] = {}  # of this process
+def robot_of(task: str) -> Any:
+    """The task's robot, kept for the next run; one at a time, since each keeps what it saw."""
+    from simulated import Robot
 
-
-def simulator_run(job: tuple[str, str, int, dict[str, Any]]) -> dict[str, Any]:
-    """One search on the simulated robot."""
-    algorithm, task, seed, changes = job
     if task not in ROBOTS:
         ROBOTS.clear()
         ROBOTS[task] = Robot(task)
-    robot = ROBOTS[task]
-    config = SearchConfig(algorithm="deft" if algorithm == "prior" else algorithm, **changes)  # type: ignore[arg-type]
+    return ROBOTS[task]
+
+
+def rate(robot: Any, basis: Basis, z: np.ndarray) -> float:
+    """Share of successes on the scenes of the trials, half with train, half with test objects."""
+    from simulated import scenes_of_trials
+
+    scenes = [scene for objects in ("train", "test") for scene in scenes_of_trials(objects, SIMULATOR_TRIALS // 2)]
+    found = [robot.grasp(basis, objects, episode, z) for objects, episode in scenes]
+    return float(np.mean([bool(tried and tried.success) for tried in found]))
+
+
+def simulator_run(job: tuple[str, str, int, str]) -> dict[str, Any]:
+    """One search on the simulated robot."""
+    from simulated import scored_of, session
+
+    algorithm, task, seed, folder = job
+    robot = robot_of(task)
+    config = SearchConfig(algorithm="deft" if algorithm == "prior" else algorithm)  # type: ignore[arg-type]
     basis = robot.basis(config)
     if algorithm == "prior":
-        rate = robot.rate(basis, np.zeros(basis.size))
-        return _record("simulator", task, seed, algorithm, [False], dict.fromkeys(POINTS, rate), rate)
-    search, scored, training, result = make_search(config, basis, seed), [], [], {}  # type: ignore[var-annotated]
-    for k in range(EPISODES):
-        search.tell(scored)
-        tried = None
-        for draw in range(MAX_DRAWS):
-            z = basis.to_z(basis.to_eps(search.ask(k, draw)))
-            tried = robot.grasp(basis, "train", 1000 * (seed + 1) + k, z)
-            if tried is not None:
-                scored.append(Scored(k, z, tried[0]))
-                break
-        training.append(bool(tried and tried[1]))
-        if k + 1 in POINTS:
-            result[k + 1] = robot.rate(basis, _recommended(search, scored))
-    return _record("simulator", task, seed, algorithm, training, result, None)
+        alone = rate(robot, basis, np.zeros(basis.size))
+        return _record("simulator", task, seed, algorithm, [False], dict.fromkeys(POINTS, alone), alone)
+    data = session(robot, config, seed, Path(folder))
+    search = make_search(config, basis, seed)
+    result = {n: rate(robot, basis, _recommended(search, scored_of(data, n))) for n in POINTS}
+    return _record("simulator", task, seed, algorithm, data["success"].tolist(), result, None)
 
 
 def measure(path: Path, run: Callable[[Any], dict[str, Any]], jobs: list[Any],
@@ -225,7 +194,7 @@ def landscapes(out: Path) -> None:
 
 def simulator(out: Path, tasks: list[str]) -> None:
     """Part (a) of the study."""
-    jobs = [(a, task, seed, {}) for task in tasks for a in ("prior", *ALGORITHMS)
+    jobs = [(a, task, seed, str(out / "sessions")) for task in tasks for a in ("prior", *ALGORITHMS)
             for seed in range(1 if a == "prior" else SIMULATOR_SEEDS)]
     records = measure(out / "simulator.jsonl", simulator_run, jobs, lambda j: f"{j[0]} {j[1]} {j[2]}")
     print(table(records, ALGORITHMS))

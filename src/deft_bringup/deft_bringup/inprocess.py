@@ -14,6 +14,7 @@ from deft_core.config import default_config_dir, find, load, parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
 from deft_core.projection import metres
 from deft_core.types import GraspParameters
+from deft_core.vision import Picture
 from deft_motion.executor import Execution, GraspExecutor
 from deft_motion.gate import RobotState, SafetyGate
 from deft_motion.grasp_plan import GraspGoal, GraspPlanner
@@ -67,7 +68,11 @@ class SimPort:
 
 
 class SimRobot:
-    """World, perception, prior, retargeting and motion."""
+    """World, perception, prior, retargeting and motion.
+
+    Attributes:
+        crop: (h, w, 3) RGB of the object, of the last look.
+    """
 
     def __init__(self, robot: RobotConfig, hand: HandConfig, task: TaskConfig, seed: int, prior: str = "learned") -> None:
         self.robot, self.hand, self.task, self._prior = robot, hand, task, prior
@@ -78,6 +83,7 @@ class SimRobot:
         self.planner = GraspPlanner(robot, hand, model, self.gate)
         self.executor = GraspExecutor(robot, hand, model, OmplPlanner(model), self.planner, self.port)
         self.retargeter = Retargeter(hand)
+        self.crop: Picture | None = None
         self.observer = Observer(robot, TabletopSegmenter(TabletopConfig()), NounMatcher(default_config_dir() / "perception"))
 
     @cached_property
@@ -94,7 +100,8 @@ class SimRobot:
         look = parse(LookConfig, self.task.look, f"task '{self.task.name}', look")
         seen = self.observer.observe(frame, look.prompt(), look)
         u, v, width, height = seen.roi
-        view = ObjectView(rgb[v:v + height, u:u + width], seen.roi, seen.mask, frame.intrinsics, pose, self.task.text)
+        self.crop = rgb[v:v + height, u:u + width].copy()
+        view = ObjectView(self.crop, seen.roi, seen.mask, frame.intrinsics, pose, self.task.text)
         prior = self.predictor.predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
         contact = contact_in_space(prior, view, frame.depth).mean
         xi = GraspParameters(contact, grasp_rotation(prior.wrist_in_base).as_rotvec(), self.hand.joint_names,
