@@ -6,9 +6,8 @@
 
 `run`: five sessions of Algorithm 1 a task (30 episodes, kept in OUT/sessions, as benchmarks/search.py keeps its own), every
 policy fitted to each of them, and 10 trials of each with train and with test objects on scenes that are the same for
-all and new to all; the prior alone on the same scenes. A policy's answer is executed as it is, not replaced by the prior where
-it is out of bounds: what the robot cannot execute counts as a failure. Intervals are 95 % over sessions (t), of the prior
-Wilson's.
+all and new to all; the prior alone on the same scenes. What the robot cannot execute is shrunk as in every trial, but an
+answer that is out of bounds is not replaced by the prior. Intervals are 95 % over sessions (t), of the prior Wilson's.
 `bag`: how long the fit from a session's bag takes, in a process of its own, and how fast the bag is read beside plain `rosbags`.
 """
 
@@ -69,18 +68,16 @@ def _trials(robot: Any, policy: Any) -> dict[str, list[bool]]:
     from deft_policy.fitting import Features
 
     outcome: dict[str, list[bool]] = {}
+    space = robot.basis(SEARCH).space
     for objects in ("train", "test"):
         for _, episode in scenes_of_trials(objects, TRIALS):
-            look, tried = robot.look(objects, episode), None
-            if look is not None:
-                grasp = look.xi
-                if policy is not None:
-                    key = (robot.task, objects, episode)
-                    if policy.sees and key not in FEATURES:
-                        FEATURES[key] = Features(policy.config)(look.crop)
-                    eps = policy.answer(FEATURES.get(key), look.xi, np.random.default_rng(episode))
-                    grasp = policy.space.apply(look.xi, eps)
-                tried = robot.execute(look.seen, grasp, episode)
+            look, eps = robot.look(objects, episode), np.zeros(space.size)
+            if policy is not None and look is not None:
+                key = (robot.task, objects, episode)
+                if policy.sees and key not in FEATURES:
+                    FEATURES[key] = Features(policy.config)(look.crop)
+                eps = policy.answer(FEATURES.get(key), look.xi, np.random.default_rng(episode))
+            tried = robot.deploy(space, objects, episode, eps)
             outcome.setdefault(objects, []).append(bool(tried and tried.success))
     return outcome
 
@@ -102,7 +99,8 @@ def study(out: Path, tasks: list[str], tried: bool) -> None:
         steps = sorted(r[kind]["steps"] for r in sessions)
         mean, low, high = interval(less)
         print(f"| {kind} | {np.mean(errors):.3f} | {mean:+.3f} ({low:+.3f} to {high:+.3f}) | {steps[0]}-{steps[-1]}, "
-              f"{sum(s == 0 for s in steps)} of {len(steps)} at 0 | {np.mean([r[kind]['fit_seconds'] for r in sessions]):.1f} |")
+              f"{sum(s == 0 for s in steps)} of {len(steps)} at 0 | "
+              f"{np.mean([r[kind]['fit_seconds'] for r in sessions]):.1f} |")
     if tried:
         for objects in ("train", "test"):
             _table(records, sessions, objects)

@@ -105,7 +105,7 @@ def rate(robot: Any, basis: Basis, z: np.ndarray) -> float:
     from simulated import scenes_of_trials
 
     scenes = [scene for objects in ("train", "test") for scene in scenes_of_trials(objects, SIMULATOR_TRIALS // 2)]
-    found = [robot.grasp(basis, objects, episode, z) for objects, episode in scenes]
+    found = [robot.deploy(basis.space, objects, episode, basis.to_eps(z)) for objects, episode in scenes]
     return float(np.mean([bool(tried and tried.success) for tried in found]))
 
 

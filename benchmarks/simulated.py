@@ -24,6 +24,7 @@ from deft_cem.search.config import SearchConfig
 from deft_cem.search.gaussian import Scored
 from deft_core.config import default_config_dir
 from deft_core.descriptions import HandConfig
+from deft_core.residual import SHARES, ResidualSpace
 from deft_core.types import GraspParameters
 
 EPISODES, MAX_DRAWS = 30, 20
@@ -91,6 +92,16 @@ class Robot:
         """Score and success of a residual on a scene; None where the robot cannot execute it."""
         look = self.look(objects, episode)
         return None if look is None else self.execute(look.seen, basis.space.apply(look.xi, basis.to_eps(z)), episode)
+
+
+    def deploy(self, space: ResidualSpace, objects: str, episode: int, eps: np.ndarray) -> Tried | None:
+        """Execute a residual as trials do: the largest share of it that the robot can execute; None where not even xi."""
+        for share in SHARES:
+            look = self.look(objects, episode)
+            tried = self.execute(look.seen, space.apply(look.xi, share * eps), episode) if look else None
+            if tried is not None or look is None:
+                return tried
+        return None
 
 
 def scenes_of_trials(objects: str, count: int) -> list[tuple[str, int]]:

@@ -37,7 +37,8 @@ def spec(episodes: int = 8, seed: int = 5, **changes: Any) -> SessionSpec:
 
 def method(config: SearchConfig = CONFIG, seed: int = 5, recheck_every: int = 0) -> SearchMethod:
     basis = make_basis(config, JOINTS, "hand", default_config_dir())
-    return SearchMethod(make_search(config, basis, seed), basis, seed, config.max_draws, config.prior_every, recheck_every)
+    return SearchMethod(make_search(config, basis, seed), basis, seed, config.max_draws, config.prior_every, recheck_every,
+                        config.next_sample == "policy")
 
 
 class StandInGraph:
@@ -49,6 +50,7 @@ class StandInGraph:
         self.executed, self.last, self.asked, self.steps = [], None, [], 0
         self._answers = answers
         self.contacts: dict[int, np.ndarray] = {}
+        self.fits: list[int] = []  # how many episodes were scored at each fit
 
     def _step(self, name):
         self.steps += 1
@@ -74,6 +76,15 @@ class StandInGraph:
         self.last = grasp
         self.executed.append(SPACE.between(XI, grasp))
         return Outcome(grasp, 0.0, "", [("hold", 1.0, 2.0)])
+
+    def residual(self, look, xi, seed):
+        self._step("residual")
+        return np.clip(0.5 * np.random.default_rng(seed).standard_normal(SPACE.size), -1.0, 1.0) * SPACE.sigma
+
+    def fit_policy(self, seed, on_progress):
+        self._step("fit_policy")
+        self.fits.append(len(self.session.scored()))
+        return "policy fitted"
 
     def park(self, seed):
         self._step("park")
@@ -120,7 +131,7 @@ class Brightness:
 
 
 def run(folder, graph_options=None, episodes=8, cancelled=lambda: False, config=CONFIG, rewards=None, judge=None,
-        on_progress=lambda progress, control: None, **changes):
+        on_progress=lambda progress, control: None, on_executed=lambda state: None, fit_policy=False, made=None, **changes):
     """A session to its end, its folder released."""
     rewards = rewards or RewardConfig()
     session = Session(folder, spec(episodes, **changes))
@@ -128,8 +139,9 @@ def run(folder, graph_options=None, episodes=8, cancelled=lambda: False, config=
     graph, control = StandInGraph(desk, **(graph_options or {})), SessionControl(session, desk)
     graph.control, graph.session = control, session
     asking = Asking(session, desk, graph, control, rewards, judge, cancelled)
-    loop = FineTuningLoop(session, method(config, recheck_every=rewards.recheck_every), SPACE, graph, asking, control,
-                          lambda p: on_progress(p, control), lambda s: None, cancelled, reset_first=False)
+    loop = FineTuningLoop(session, made or method(config, recheck_every=rewards.recheck_every), SPACE, graph, asking, control,
+                          lambda p: on_progress(p, control), on_executed, lambda s: None, cancelled, reset_first=False,
+                          fit_policy=fit_policy)
     try:
         loop.run()
     finally:

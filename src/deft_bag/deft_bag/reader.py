@@ -17,7 +17,6 @@ from typing import Any
 import yaml
 import zstandard
 from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.errors import ReaderError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -27,6 +26,7 @@ from deft_bag.salvage import Lost, is_whole, salvage_mcap, salvage_sqlite3
 from deft_core.errors import DeftError
 
 SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
+HEADER = 4  # bytes before a serialized message, of which the second says its byte order
 ZSTD = b"\x28\xb5\x2f\xfd"  # what a message begins with that was compressed by itself
 
 
@@ -46,12 +46,28 @@ class BagMessage:
     types: Typestore = field(repr=False, compare=False)
 
     def decoded(self) -> Any:
-        """The message with its fields as attributes. Raises DeftError BAD_BAG: it does not fit its definition."""
+        """The message with its fields as attributes. Raises DeftError BAD_BAG: it does not fit its definition.
+
+        ROS leaves up to seven unused bytes behind a message for each empty sequence in it, which `deserialize_cdr` of rosbags
+        refuses; its decoders are therefore called directly.
+        """
         try:
-            return self.types.deserialize_cdr(self.data, self.type)
+            kind = self.types.get_msgdef(self.type)
+            decode = kind.deserialize_cdr_le if self.data[1] else kind.deserialize_cdr_be
+            return decode(self.data[HEADER:], 0, kind.cls, self.types)[0]
         except Exception as error:  # rosbags raises what struct, numpy or its own decoder raise
             raise DeftError(codes.BAD_BAG, f"a message on {self.topic} does not fit its definition ({self.type}): {error!r}"
                             ) from None
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open file of a bag. Attributes: source, it or its unpacked copy, from which it can be mended."""
+
+    path: Path
+    source: Path
+    reader: Reader
+    types: Typestore
 
 
 class Bag:
@@ -75,7 +91,7 @@ class Bag:
         self.topics: dict[str, str] = {}
         self.lost: list[str] = []
         self._stack = ExitStack()
-        self._readers: list[tuple[Reader, Typestore]] = []
+        self._readers: list[_File] = []
         try:
             self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="deft_bag_")))
             for file in self._files(path):
@@ -120,35 +136,45 @@ class Bag:
 
     def _open(self, file: Path) -> None:
         """Open a file, mended where it must be."""
-        lost, reader = Lost(), None
+        lost = Lost()
+        source = self._unpacked(file, lost)
         try:
-            reader = self._opened(self._readable(file, lost))
-        except (ReaderError, OSError, zstandard.ZstdError) as error:
-            lost.add(str(error))
-        self.lost += [f"{file.name}: {remark}" for remark in lost.words()]
+            reader = self._opened(source if self._looks_whole(source) else self._mended(source, lost))
+        except Exception as error:  # rosbags raises what struct, zstd, sqlite or its own checks raise
+            lost.add(f"cannot be opened: {error}")
+            reader = None
+        self._tell(file, lost)
         if reader is not None:
-            self._readers.append((reader, self._types(reader)))
+            self._readers.append(_File(file, source, reader, self._types(reader)))
             self.topics |= {c.topic: c.msgtype for c in reader.connections}
 
-    def _readable(self, file: Path, lost: Lost) -> Path:
-        """The file itself, or a copy that `rosbags` can read; what is wrong with it is added to `lost`."""
-        if file.suffix == ".zstd":
-            copy = self._scratch / file.stem
-            with file.open("rb") as packed, copy.open("wb") as plain:
-                try:
-                    zstandard.ZstdDecompressor().copy_stream(packed, plain)
-                except zstandard.ZstdError as error:
-                    lost.add(f"cannot be unpacked to its end: {error}")
-            file = copy
-        mended = self._scratch / f"mended_{file.name}"
-        if file.suffix == ".mcap" and not is_whole(file):
-            lost.take(salvage_mcap(file, mended))
-            return mended
+    def _tell(self, file: Path, lost: Lost) -> None:
+        self.lost += [f"{file.name}: {remark}" for remark in lost.words()]
+
+    def _unpacked(self, file: Path, lost: Lost) -> Path:
+        """The file itself, or an unpacked copy; what is wrong with it is added to `lost`."""
+        if file.suffix != ".zstd":
+            return file
+        copy = self._scratch / file.stem
+        with file.open("rb") as packed, copy.open("wb") as plain:
+            try:
+                zstandard.ZstdDecompressor().copy_stream(packed, plain)
+            except zstandard.ZstdError as error:
+                lost.add(f"cannot be unpacked to its end: {error}")
+        return copy
+
+    @staticmethod
+    def _looks_whole(file: Path) -> bool:
+        if file.suffix == ".mcap":
+            return is_whole(file)
         wal = file.with_name(f"{file.name}-wal")
-        if file.suffix == ".db3" and (not _database_is_whole(file) or (wal.exists() and wal.stat().st_size)):
-            lost.take(salvage_sqlite3(file, mended))
-            return mended
-        return file
+        return _database_is_whole(file) and not (wal.exists() and wal.stat().st_size)
+
+    def _mended(self, file: Path, lost: Lost) -> Path:
+        """A copy of what can be read; what cannot is added to `lost`."""
+        copy = self._scratch / f"mended_{file.name}"
+        lost.take((salvage_mcap if file.suffix == ".mcap" else salvage_sqlite3)(file, copy))
+        return copy
 
     def _opened(self, file: Path) -> Reader:
         reader = Reader(file)
@@ -179,19 +205,39 @@ class Bag:
             on_read: told the number of messages so far, now and then.
         """
         read = 0
-        for reader, store in self._readers:
-            wanted = [c for c in reader.connections if not types or c.msgtype in types]
-            if not wanted:
-                continue
-            try:
-                for connection, time, data in reader.messages(wanted):
-                    plain = zstandard.decompress(data) if data[:4] == ZSTD else data
-                    yield BagMessage(connection.topic, connection.msgtype, time, plain, store)
-                    read += 1
-                    if read % 100 == 0:
-                        on_read(read)
-            except (ReaderError, zstandard.ZstdError) as error:
-                self.lost.append(f"{Path(str(reader.path)).name}: {error}; what follows it was not read")
+        for file in self._readers:
+            for message in self._of(file, types):
+                yield message
+                read += 1
+                if read % 100 == 0:
+                    on_read(read)
+
+    def _of(self, file: _File, types: Collection[str]) -> Iterator[BagMessage]:
+        """A file's messages. Where reading breaks off, a mended copy gives those that had not come before."""
+        given: set[tuple[str, int, int]] = set()
+        try:
+            for message in _messages(file.reader, file.types, types):
+                given.add((message.topic, message.time, len(message.data)))
+                yield message
+            return
+        except Exception as error:  # rosbags raises what struct, zstd, sqlite or its own checks raise
+            lost = Lost([f"reading breaks off: {error!r}"])
+        try:
+            reader = self._opened(self._mended(file.source, lost))
+            for message in _messages(reader, self._types(reader), types):
+                if (message.topic, message.time, len(message.data)) not in given:
+                    yield message
+        except Exception as error:
+            lost.add(f"nor can a mended copy be read: {error!r}")
+        self._tell(file.path, lost)
+
+
+def _messages(reader: Reader, store: Typestore, types: Collection[str]) -> Iterator[BagMessage]:
+    """What a reader has of some types."""
+    wanted = [c for c in reader.connections if not types or c.msgtype in types]
+    for connection, time, data in reader.messages(wanted) if wanted else ():
+        plain = zstandard.decompress(data) if data[:4] == ZSTD else data
+        yield BagMessage(connection.topic, connection.msgtype, time, plain, store)
 
 
 def _numbered(path: Path) -> tuple[int, str]:

@@ -51,7 +51,7 @@ class Lost:
 
     def words(self) -> list[str]:
         """Everything, a sentence each."""
-        end = ["it has no end: the recorder was stopped before it could write one"]
+        end = ["it has no end: the recorder was stopped before it could write one, or the file was cut there"]
         return [*self.remarks, *(end if self.unfinished else [])]
 
 
@@ -114,7 +114,7 @@ def _records(data: bytes, lost: Lost) -> Iterator[Record]:
         if opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
             yield opcode, body
         elif opcode == Opcode.DATA_END:  # an index follows, which is made anew
-            return
+            break
         at += length
     lost.unfinished = True
 

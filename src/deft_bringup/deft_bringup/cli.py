@@ -147,7 +147,8 @@ def _roll_out_unscored(client: Any, task: str, policy_file: str, trials: int, se
                                             lambda phase: None)
         if not succeeded:
             fail(f"rollout {k}: ({result.error_code}) {result.error_msg}", EXIT_FAILED)
-        said = f"the prior alone: {result.fallback_reason}" if result.fell_back_to_prior else "with the policy's residual"
+        said = "the prior alone" if result.fell_back_to_prior else "with the policy's residual"
+        said += f" ({result.fallback_reason})" if result.fallback_reason else ""
         stopped = f"; ended early: {result.stop_reason}" if result.stop_reason else ""
         console.print(f"rollout {k}: executed {said}{stopped}", highlight=False, soft_wrap=True)
 

@@ -45,8 +45,7 @@ def exported(session: Path, evaluation: Path | None, out: Path) -> Exported:
     gate = summary.get("gate")
     if evaluation is not None:
         trials = read(evaluation)
-        tried = [e["eps"] for e in trials["episodes"] if not e["control"] and e["eps"] is not None]
-        if trials["method"] != "versus" or not tried or tried[0] != summary["tuned"]:
+        if trials["method"] != "versus" or trials["tuned"] != summary["tuned"]:
             raise DeftError(codes.SESSION_MISMATCH, f"{evaluation} is no evaluation of {session} against the prior; make one "
                             f"with `deft evaluate {summary['task']} --method versus --from {session}`")
         gate = trials["gate"]

@@ -83,8 +83,8 @@ def compare(prior: Rate, tuned: Rate) -> Gate | None:
         return None
     (l0, u0), (l1, u1) = prior.interval, tuned.interval
     d = tuned.value - prior.value
-    return Gate(prior, tuned, d, d - math.hypot(tuned.value - l1, u0 - prior.value),
-                d + math.hypot(u1 - tuned.value, prior.value - l0))
+    return Gate(prior, tuned, d, max(-1.0, d - math.hypot(tuned.value - l1, u0 - prior.value)),
+                min(1.0, d + math.hypot(u1 - tuned.value, prior.value - l0)))
 
 
 def rate(states: Sequence[EpisodeState]) -> Rate:

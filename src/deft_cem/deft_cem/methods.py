@@ -15,6 +15,7 @@ from deft_cem.search.basis import Basis
 from deft_cem.search.gaussian import Gaussian, Scored
 from deft_cem.session import ScoredEpisode
 from deft_core.errors import DeftError
+from deft_core.residual import SHARES
 from deft_core.types import Array
 
 
@@ -25,7 +26,7 @@ class Sample:
     Attributes:
         control: without a residual, to measure the prior; nothing is learned from it.
         repeat_of: the earlier episode whose sample this is again, None else.
-        fallback: why this is the prior alone where the policy's residual was wanted; "" else.
+        fallback: why this is less than the residual that was wanted, down to the prior alone; "" else.
     """
 
     eps: Array
@@ -35,7 +36,7 @@ class Sample:
 
 
 AskPolicy = Callable[[int], Array]  # a draw -> the residual policy's eps for what is seen now; raises DeftError
-POLICY_DRAWS = 3  # that are tried before something else is
+POLICY_DRAWS = 3  # that are tried before the distribution is asked
 
 
 class Method(Protocol):
@@ -122,21 +123,29 @@ class SearchMethod:
 
 
 class FixedMethod:
-    """Trials: the prior alone, a tuned residual, or both in turns, the prior first."""
+    """Trials: the prior alone, a tuned residual, or both in turns, the prior first.
 
-    max_draws = 1
+    Where the robot cannot execute the whole residual on a scene, a smaller share of it is tried, at last the prior alone: a
+    residual that helps on most scenes may reach too far on one. The sample says so.
+    """
+
     leads_from = 0
     learns = asks_policy = False
 
     def __init__(self, name: str, size: int, tuned: Array | None) -> None:
         self.name, self._size, self._tuned = name, size, tuned
+        self.max_draws = len(SHARES)
 
     def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode],
                policy: AskPolicy | None = None) -> Sample:
         """See Method."""
-        if self._tuned is None or (self.name == "versus" and episode % 2 == 0):
+        if self._tuned is None or self._alone(episode):
             return Sample(np.zeros(self._size), control=True)
-        return Sample(self._tuned)
+        return _share(self._tuned, draw)
+
+    def _alone(self, episode: int) -> bool:
+        """Whether it is the prior's turn."""
+        return self.name == "versus" and episode % 2 == 0
 
     def spread(self, episode: int, scored: Sequence[ScoredEpisode]) -> None:
         """See Method."""
@@ -150,11 +159,8 @@ class FixedMethod:
 class PolicyMethod(FixedMethod):
     """Trials of a residual policy, in turns with the prior where the name is versus.
 
-    Where the policy's residual is refused, by the policy node or by the robot, the prior's grasp is executed alone, and the
-    sample says so.
+    What the policy node refuses (not finite, out of bounds) gives way to the prior alone.
     """
-
-    max_draws = POLICY_DRAWS + 1
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(name, size, None)
@@ -162,13 +168,18 @@ class PolicyMethod(FixedMethod):
     def sample(self, episode: int, draw: int, scored: Sequence[ScoredEpisode],
                policy: AskPolicy | None = None) -> Sample:
         """See Method."""
-        if policy is None or (self.name == "versus" and episode % 2 == 0):
+        if policy is None or self._alone(episode):
             return Sample(np.zeros(self._size), control=True)
-        if draw == POLICY_DRAWS:
-            return Sample(np.zeros(self._size), fallback="the robot can execute none of the policy's residuals")
         try:
-            return Sample(policy(draw))
+            return _share(policy(0), draw)
         except DeftError as error:
             if error.code != codes.POLICY_REFUSED:
                 raise
             return Sample(np.zeros(self._size), fallback=error.message)
+
+
+def _share(eps: Array, draw: int) -> Sample:
+    """What of a residual is tried when larger shares could not be executed."""
+    share = SHARES[draw]
+    words = f"{share:.0%} of the residual" if share else "none of the residual: the prior is executed alone"
+    return Sample(eps * share, fallback=f"the robot can execute {words}" if draw else "")

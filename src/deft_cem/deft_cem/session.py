@@ -69,7 +69,7 @@ class EpisodeState:
         executed: the record of the execution; None before it.
         measured: what the automatic reward makes of the last picture, on its own scale.
         suggested: the same as a reward 0..1, by what was known when it was asked for.
-        fallback: why the prior alone was executed where the policy's residual was wanted; "" else.
+        fallback: why less than the wanted residual was executed, down to the prior alone; "" else.
         compared: (earlier episode, better | worse | equal), the answers so far.
         source: operator | comparison | automatic, where the reward comes from.
         reward: the operator's; None where it follows from ranks or pictures (see Session.rewards).

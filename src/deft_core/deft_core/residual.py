@@ -12,6 +12,8 @@ from deft_core.types import Array, GraspParameters
 CONTACT = ("contact_x", "contact_y", "contact_z")
 WRIST = ("wrist_rx", "wrist_ry", "wrist_rz")
 TAU = ("tau_x", "tau_y", "tau_z")
+# Of a residual that is not varied any more: the shares of it that are tried, in this order, until the robot can execute one.
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class ResidualSpace:
                        joints=joints, trajectory_offset=offset)
 
     def between(self, xi: GraspParameters, other: GraspParameters) -> Array:
-        """The eps with apply(xi, eps) == other."""
+        """The eps with apply(xi, eps) == other. Raises ValueError: they are of different hands, or of another than this."""
+        if other.joint_names != xi.joint_names:
+            raise ValueError(f"a grasp with the joints {other.joint_names} cannot be compared with one with {xi.joint_names}")
         wrist = (xi.rotation().inv() * other.rotation()).as_rotvec()
         tau = other.trajectory_offset - xi.trajectory_offset if self.trajectory else np.zeros(0)
         return np.concatenate([other.contact - xi.contact, wrist, (other.joints - xi.joints)[self._rows(xi)], tau])

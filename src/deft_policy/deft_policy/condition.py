@@ -1,8 +1,9 @@
 """What a policy sees, in a few numbers: c = (phi(picture), xi), compressed.
 
 A session has some thirty pictures with a thousand features each and thirty grasps of 22 numbers, and the policy ten
-examples. Both are therefore projected on their own principal components, which need no rewards, so that every episode
-helps to find them. Each number of c has about unit deviation over the session.
+examples. The picture's features and the hand's joints are therefore projected on their first principal components, which
+need no rewards, so that every episode helps to find them; contact and wrist stay as they are. Each number of c has about unit
+deviation over the session.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from scipy.spatial.transform import Rotation
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array, GraspParameters
 
-FLAT = 1e-9  # deviation under which a component says nothing
+FLAT = 1e-9   # deviation under which a component says nothing
+STEADY = 0.2  # sigmas, deviation of contact and wrist that is taken for noise and not magnified
+ARM = 6       # numbers of a grasp before the joints: contact 3, wrist 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,15 @@ class Projection:
                 axis = axes[k] * np.sign(axes[k][np.argmax(np.abs(axes[k]))])  # the sign of an axis is arbitrary
                 components[:, k] = axis / deviations[k]
         return Projection(mean, components)
+
+    @staticmethod
+    def of_grasps(rows: Array, count: int) -> Projection:
+        """To grasps (m, n) in sigmas: contact and wrist as they are, the joints' first `count` principal components."""
+        joints = Projection.fitted(rows[:, ARM:], count)
+        components = np.zeros((rows.shape[1], ARM + count))
+        components[:ARM, :ARM] = np.diag(1.0 / np.maximum(rows[:, :ARM].std(axis=0), STEADY))
+        components[ARM:, ARM:] = joints.components
+        return Projection(rows.mean(axis=0), components)
 
     def __call__(self, row: Array | None) -> Array:
         """(k,)"""
@@ -80,13 +92,13 @@ class Condition:
 
     @staticmethod
     def fitted(space: ResidualSpace, features: Sequence[Array | None], grasps: Sequence[GraspParameters],
-               picture_components: int, grasp_components: int) -> Condition:
+               picture_components: int, joint_components: int) -> Condition:
         """To everything that a session has seen: features (f,) or None where there is no picture, and its grasps xi."""
         seen = [f for f in features if f is not None]
         rows = np.array(seen) if seen else np.zeros((1, 1))
         about = Grasps.about(space, grasps)
         return Condition(about, Projection.fitted(rows, picture_components),
-                         Projection.fitted(np.array([about.vector(g) for g in grasps]), grasp_components))
+                         Projection.of_grasps(np.array([about.vector(g) for g in grasps]), joint_components))
 
     @property
     def size(self) -> int:

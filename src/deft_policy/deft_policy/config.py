@@ -38,7 +38,8 @@ class PolicyConfig(Config):
                              description="of the object's picture: efficientnet_lite0 | resnet18 | r3m | none")
     checkpoint: str = Field(default="", description="weights of resnet18 or r3m")
     picture_components: int = Field(default=3, ge=1, description="numbers that the picture's features are compressed to")
-    grasp_components: int = Field(default=3, ge=1, description="numbers that the prior's grasp xi is compressed to")
+    joint_components: int = Field(default=1, ge=1, description="numbers that the joints of the prior's grasp are compressed "
+                                  "to, beside contact and wrist")
     hidden: int = Field(default=16, ge=1, description="width of the hidden layers")
     latent: int = Field(default=2, ge=1, description="numbers of z, of cvae and direct")
     beta: float = Field(default=1.0, ge=0.0, description="weight of the KL term at the end of its schedule")

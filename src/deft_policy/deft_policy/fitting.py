@@ -75,7 +75,7 @@ def fit_policy(session: RecordedSession, config: PolicyConfig, seed: int, featur
     encoder = features or Features(config)
     seen = {e.episode: encoder(e.crop) for e in usable}
     condition = Condition.fitted(session.space, list(seen.values()), [_xi(e) for e in usable],
-                                 config.picture_components, config.grasp_components)
+                                 config.picture_components, config.joint_components)
     learned = [e for e in usable if e.learnable] if config.kind is PolicyKind.transformer else elites
     rows = {e.episode: k for k, e in enumerate(learned)}
     examples = Examples(np.array([condition(seen[e.episode], _xi(e)) for e in learned]),

@@ -187,9 +187,9 @@ class PolicyNode(Node):
             finally:
                 graph.close()
             result.executed, result.stop_reason = done.result.executed, done.result.stop_reason
-            result.fell_back_to_prior, result.fallback_reason = bool(done.fallback), done.fallback
+            result.fell_back_to_prior, result.fallback_reason = loaded is not None and not done.eps.any(), done.fallback
             if done.fallback:
-                self.get_logger().warning(f"the prior was executed alone: {done.fallback}")
+                self.get_logger().warning(done.fallback)
             if loaded is not None and np.isfinite(done.eps).all():
                 result.residual = conv.residual_to_msg(loaded.policy.space, done.eps)
 

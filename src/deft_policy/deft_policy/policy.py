@@ -13,7 +13,7 @@ from deft_core.neural import import_torch, one_thread
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array, GraspParameters
 from deft_policy import codes
-from deft_policy.condition import Condition
+from deft_policy.condition import ARM, Condition
 from deft_policy.config import PolicyConfig, PolicyKind
 from deft_policy.networks import ConditionalVae, Network, Regression, RewardTransformer
 from deft_policy.training import Scale
@@ -135,9 +135,10 @@ class ResidualPolicy:
 
 def make_network(config: PolicyConfig, size: int) -> Network:
     """The untrained network of a configuration, for residuals of `size` numbers."""
-    condition = config.picture_components + config.grasp_components
+    grasp = ARM + config.joint_components
+    condition = config.picture_components + grasp
     if config.kind is PolicyKind.mlp:
         return Regression(condition, size, config.hidden)
     if config.kind is PolicyKind.transformer:
-        return RewardTransformer(config.picture_components, config.grasp_components, size, config.hidden)
+        return RewardTransformer(config.picture_components, grasp, size, config.hidden)
     return ConditionalVae(condition, size, config.hidden, config.latent)

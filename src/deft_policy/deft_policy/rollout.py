@@ -9,11 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from deft_core.errors import DeftError
-from deft_core.residual import ResidualSpace
+from deft_core.residual import SHARES, ResidualSpace
 from deft_core.types import Array, GraspParameters
 from deft_policy import codes
 
-TRIES = 3  # residuals that are drawn when the robot cannot execute one
 Residual = Callable[[Any, GraspParameters, int], Array]  # what is seen, xi, a seed -> eps; raises DeftError
 NOT_THIS_GRASP = (401, 402, 403, 404, 405, 410)  # codes of CheckGrasp that speak of the grasp, not of the robot
 
@@ -40,7 +39,7 @@ class Graph(Protocol):
 
 @dataclass(frozen=True)
 class RolledOut:
-    """What was done. Attributes: result, the motion node's; fallback, why the prior was executed alone, "" else."""
+    """What was done. Attributes: result, the motion node's; fallback, why less than the residual was executed, "" else."""
 
     result: Any
     eps: Array
@@ -71,18 +70,23 @@ def roll_out(graph: Graph, residual: Residual, space: ResidualSpace | None, seed
 
 def _chosen(graph: Graph, residual: Residual, space: ResidualSpace, seen: Any, xi: GraspParameters,
             seed: int) -> tuple[Array, str]:
-    """The first residual that can be executed; zeros, and why, when there is none."""
+    """The largest share of the residual that can be executed, and why it is not all of it; zeros when nothing can."""
     why = ""
-    for k in range(TRIES):
-        try:
-            eps = residual(seen, xi, seed + k)
-            graph.check(space.apply(xi, eps), seen)
-            return eps, ""
-        except DeftError as error:
-            if error.code not in (codes.REFUSED, *NOT_THIS_GRASP):
-                raise
-            why = error.message
-    return np.zeros(space.size), f"none of {TRIES} residuals of the policy could be executed; the last: {why}"
+    try:
+        whole = residual(seen, xi, seed)
+        for share in SHARES[:-1]:
+            try:
+                graph.check(space.apply(xi, share * whole), seen)
+                return share * whole, f"{share:.0%} of the residual: {why}" if why else ""
+            except DeftError as error:
+                if error.code not in NOT_THIS_GRASP:
+                    raise
+                why = why or error.message
+    except DeftError as error:
+        if error.code != codes.REFUSED:
+            raise
+        why = error.message
+    return np.zeros(space.size), why
 
 
 def _check_prior(graph: Graph, xi: GraspParameters, seen: Any, before: str) -> None:

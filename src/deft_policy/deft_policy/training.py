@@ -3,7 +3,7 @@
 For each elite a copy of the network is trained on all examples but that one, beside the copy that is kept, which is trained on
 all. Every few steps each copy is asked about its elite. The step at which their answers are best is the one that the
 kept copy is taken from; step 0, at which every copy answers the mean of its elites, stays the choice where nothing beats it by
-more than the standard error. All copies train in one batch, on one thread: the same examples and seed give the same weights.
+more than two standard errors. All copies train in one batch, on one thread: the same examples and seed give the same weights.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ else:
 
 FLOOR = 0.3   # sigmas, least deviation that targets are scaled by: where elites happen to agree nothing is magnified
 DRAWS = 16    # of the noise, over which the error of an answer is averaged
+SURE = 2.0    # standard errors by which a step has to beat the elites' mean
 OnStep = Callable[[int, int, float], None]
 
 
@@ -175,11 +176,11 @@ class _Folds:
         return {name: p[-1].detach().numpy().copy() for name, p in self._parameters.items()}
 
     def _chosen(self, looks: list[tuple[int, Array, dict[str, Array], float]]) -> Fitted:
-        """The best look; the first one where that is not better by more than the standard error of the difference."""
+        """The best look; the first one where that is not surely better."""
         start = looks[0][1]
         best = min(looks, key=lambda look: float((look[1]**2).mean()))
         gain = start**2 - best[1]**2
-        if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+        if gain.mean() <= SURE * gain.std(ddof=1) / np.sqrt(len(gain)):
             best = looks[0]
         step, errors, weights, loss = best
         return Fitted(weights, self._scales[-1], step, loss if step else looks[-1][3], errors, start)
