@@ -9,7 +9,8 @@ policy fitted to each of them, and 10 trials of each with train and with test ob
 all and new to all; the prior alone on the same scenes. What the robot cannot execute is shrunk as in every trial, but an
 answer that is out of bounds is not replaced by the prior. Policies that say the same are tried once. Intervals are 95 %
 over sessions (t), of the prior Wilson's.
-`bag`: how long the fit from a session's bag takes, in a process of its own, and how fast the bag is read beside plain `rosbags`.
+`bag`: how long the fit from a session's bag takes, in a process of its own, and how fast the bag is read beside plain
+`rosbags`.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class StandInGraph:
         self._answers = answers
         self.contacts: dict[int, np.ndarray] = {}
         self.fits: list[int] = []  # how many episodes were scored at each fit
+        self.fits_when_asked: list[int] = []  # of the policy's residuals, how many fits there had been
 
     def _step(self, name):
         self.steps += 1
@@ -79,6 +80,7 @@ class StandInGraph:
 
     def residual(self, look, xi, seed):
         self._step("residual")
+        self.fits_when_asked.append(len(self.fits))
         return np.clip(0.5 * np.random.default_rng(seed).standard_normal(SPACE.size), -1.0, 1.0) * SPACE.sigma
 
     def fit_policy(self, seed, on_progress):

@@ -94,14 +94,15 @@ def test_an_amendment_that_cannot_be_saved_does_not_count(tmp_path, monkeypatch)
 
 def test_a_session_that_does_not_run_is_amended_in_its_folder(tmp_path):
     run(tmp_path)
-    amend_folder(tmp_path, 1, 0.75, None, False, "")
+    told = []
+    amend_folder(tmp_path, 1, 0.75, None, False, "", lambda session, state: told.append((session.id, state.reward)))
     session = Session(tmp_path, spec())
     assert session.rewards()[1] == 0.75
     with pytest.raises(DeftError, match="in use"):
-        amend_folder(tmp_path, 1, 0.5, None, False, "")
+        amend_folder(tmp_path, 1, 0.5, None, False, "", lambda *_: None)
     session.close()
     with pytest.raises(DeftError, match="no session"):
-        amend_folder(tmp_path / "nowhere", 1, 0.5, None, False, "")
+        amend_folder(tmp_path / "nowhere", 1, 0.5, None, False, "", lambda *_: None)
 
 
 # -- control --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from deft_msgs.action import Evaluate, FineTune
+from deft_msgs.action import Evaluate, FineTune, FitPolicy, Rollout
 from deft_msgs.msg import Episode, ObjectObservation
 from deft_msgs.srv import (
     AmendReward,
@@ -13,14 +13,17 @@ from deft_msgs.srv import (
     ControlSession,
     Observe,
     PredictAffordance,
+    PredictResidual,
     RetargetHand,
     SubmitReward,
 )
 
 import deft_affordance.codes
+import deft_bag.codes
 import deft_cem.codes
 import deft_motion.codes
 import deft_perception.codes
+import deft_policy.codes
 import deft_retarget.codes
 from deft_perception import observation
 
@@ -67,6 +70,16 @@ def test_cem_codes_match():
     observe = Observe.Request
     assert codes.CAMERA_PROBLEMS == (observe.CAMERA_STALE, observe.CAMERA_FROZEN, observe.CLOCK_JUMP)
     assert codes.SCENE_PROBLEMS == (observe.NO_TABLE, observe.NO_OBJECT, observe.NO_DEPTH, observe.AMBIGUOUS)
+
+
+def test_policy_and_bag_codes_match():
+    codes, fit, ask, roll = deft_policy.codes, FitPolicy.Goal, PredictResidual.Request, Rollout.Goal
+    assert (codes.BAD_GOAL, codes.TOO_FEW, codes.NOT_FINITE, deft_bag.codes.BAD_BAG) == (
+        fit.BAD_GOAL, fit.TOO_FEW, fit.NOT_FINITE, fit.BAD_BAG)
+    assert (codes.NO_POLICY, codes.BAD_INPUT, codes.REFUSED) == (ask.NO_POLICY, ask.BAD_INPUT, ask.NOT_FINITE)
+    assert deft_cem.codes.POLICY_REFUSED == ask.NOT_FINITE
+    assert (codes.ROLLOUT_BAD_GOAL, codes.ROLLOUT_INFEASIBLE, codes.ROLLOUT_FAILED) == (
+        roll.BAD_GOAL, roll.INFEASIBLE, roll.PIPELINE_FAILED)
 
 
 def test_quality_bits_and_success_values_match():

@@ -59,10 +59,11 @@ def amend(episode: Annotated[int, typer.Argument(help="0-based", min=0)],
     if math.isnan(value) and not void and success is None:
         fail("give the new reward from 0 to 1, --success, --failure, or --void", EXIT_USAGE)
     if session is not None:
+        from deft_cem.recorder import add_amendment
         from deft_cem.session import amend_folder
 
         with explained():
-            amend_folder(session.expanduser(), episode, value, success, void, note)
+            amend_folder(session.expanduser(), episode, value, success, void, note, add_amendment)
         Console().print("amended; `deft finetune` with this session folder goes on from that", highlight=False)
         return
     from deft_msgs.srv import AmendReward

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from deft_msgs.msg import Episode, SessionStatus
@@ -12,7 +12,6 @@ from std_msgs.msg import Header
 
 from deft_cem import __version__
 from deft_cem.control import SessionControl
-from deft_cem.graph_skills import GraphSkills
 from deft_cem.loop import Progress, seconds_left
 from deft_cem.methods import Method
 from deft_cem.session import EpisodeState, Session
@@ -21,6 +20,9 @@ from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.residual import ResidualSpace
 from deft_core.ros import conversions as conv
 from deft_core.types import GraspParameters
+
+if TYPE_CHECKING:
+    from deft_cem.graph_skills import GraphSkills
 
 AWAITED, RETRY = "executed", "retry"  # statuses of episodes that have no final one
 
@@ -66,7 +68,7 @@ class EpisodeRecords:
             redraws=state.redraws, reward=reward, reward_source=state.source, revision=len(state.history),
             suggested_reward=math.nan if state.suggested is None else state.suggested,
             repeat_of=-1 if state.repeat_of is None else state.repeat_of, control=state.control,
-            success=_success(state.success), note=state.note, timing_names=list(state.seconds),
+            success=success_value(state.success), note=state.note, timing_names=list(state.seconds),
             timing_seconds=[float(s) for s in state.seconds.values()])
         if skills is not None:
             if seen:
@@ -87,5 +89,6 @@ class EpisodeRecords:
                                self._robot.base_frame, np.array(record.get("trajectory_offset", (0.0, 0.0, 0.0))))
 
 
-def _success(value: bool | None) -> int:
+def success_value(value: bool | None) -> int:
+    """Whether the task succeeded, as Episode says it."""
     return {True: Episode.SUCCESS_YES, False: Episode.SUCCESS_NO, None: Episode.SUCCESS_UNKNOWN}[value]

@@ -68,6 +68,7 @@ class FineTuningLoop:
         self._cancelled, self._reset_first, self._fits = cancelled, reset_first, fit_policy and method.learns
         self.progress = Progress(infeasible_samples=sum(s.redraws for s in session.finished()))
         self._seconds: dict[str, float] = {}
+        self._policy_fitted = False
 
     def run(self) -> None:
         """Go on from where the journal ends, to the last episode.
@@ -180,6 +181,8 @@ class FineTuningLoop:
         scored, refusal = self._session.scored(), ""
 
         def policy(draw: int) -> Array:
+            if self._method.asks_policy and not self._policy_fitted:  # the session was gone on with
+                self._fit_for_samples()
             return self._skills.residual(look, xi, self._seed_of(episode, 2 + draw))
 
         for draw in range(self._method.max_draws):
@@ -237,7 +240,12 @@ class FineTuningLoop:
         """Learn from the scores so far, before the next sample is asked for."""
         self._method.spread(following, self._session.scored())
         if self._method.asks_policy and following >= self._method.leads_from:
-            self._skills.fit_policy(self._session.spec.seed, lambda _: None)
+            self._fit_for_samples()
+
+    def _fit_for_samples(self) -> None:
+        """Fit the policy that the next samples come from."""
+        self._skills.fit_policy(self._session.spec.seed, lambda _: None)
+        self._policy_fitted = True
 
     def _ask_reset_after(self, episode: int, reason: str) -> None:
         """After an episode without a score the scene has to change, or the next would fail alike."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import time
 from pathlib import Path
 from typing import Any
 
+from deft_msgs.msg import Episode, SessionStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
@@ -14,7 +16,9 @@ from sensor_msgs.msg import CompressedImage, JointState
 
 from deft_bag.definitions import COMPRESSED_IMAGE, EPISODE, JOINT_STATE, REWARD_REQUEST, STATUS, STRING
 from deft_bag.writer import BagWriter, Topic
+from deft_cem.episode_records import success_value
 from deft_cem.recording import Pace, RecordConfig
+from deft_cem.session import EpisodeState, Session
 from deft_core.descriptions import RobotConfig
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
@@ -107,9 +111,22 @@ class Recorder:
                                       "and its policy is fitted from what was recorded before")
 
 
-def add_to_bag(folder: Path, topic: str, message: Any) -> None:
-    """Add one record to the bag of a session that does not run. Raises OSError."""
+def add_amendment(session: Session, state: EpisodeState) -> None:
+    """Add an answer that was changed later to the bag of a session that is open but does not run, where it has one."""
+    folder = session.folder / "bag"
+    if not folder.is_dir():
+        return
+    rewards, finished = session.rewards(), session.finished()
     writer = BagWriter(folder)
-    writer.write(Topic(topic, EPISODE, latched=True), serialize_message(message), time.time_ns())
+    for topic, message in (
+            (Topic(f"/{names.EPISODE}", EPISODE, latched=True), Episode(
+                session=session.id, task=session.spec.task, episode=state.episode, attempt=state.attempt, status=state.status,
+                revision=len(state.history), reward=rewards.get(state.episode, math.nan), reward_source=state.source,
+                suggested_reward=math.nan, repeat_of=-1 if state.repeat_of is None else state.repeat_of, control=state.control,
+                success=success_value(state.success), note=state.note)),
+            (Topic(f"/{names.SESSION_STATUS}", STATUS, latched=True), SessionStatus(
+                session=session.id, task=session.spec.task, state="idle", finished_episodes=[s.episode for s in finished],
+                statuses=[s.status for s in finished], rewards=[rewards.get(s.episode, math.nan) for s in finished],
+                best_reward=session.best_reward(), seconds_left=math.nan))):
+        writer.write(topic, serialize_message(message), time.time_ns())
     writer.complete()
-

@@ -7,6 +7,7 @@ import fcntl
 import math
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -372,8 +373,12 @@ class Session:
         return max(self.rewards().values(), default=math.nan)
 
 
-def amend_folder(folder: Path, episode: int, reward: float, success: bool | None, voided: bool, note: str) -> None:
+def amend_folder(folder: Path, episode: int, reward: float, success: bool | None, voided: bool, note: str,
+                 tell: Callable[[Session, EpisodeState], None]) -> None:
     """Amend an episode of a session that does not run.
+
+    Args:
+        tell: told of it while the session is open, to record it elsewhere.
 
     Raises:
         DeftError: as Session and Session.amend; BAD_GOAL where the folder holds no session.
@@ -386,7 +391,7 @@ def amend_folder(folder: Path, episode: int, reward: float, success: bool | None
                        known["calibration_hash"], tuple(opened["residual_names"]), known["resolved"])
     session = Session(folder, spec)
     try:
-        session.amend(episode, reward, success, voided, note)
+        tell(session, session.amend(episode, reward, success, voided, note))
         (folder / "summary.json").unlink(missing_ok=True)  # it says what was recommended before
     finally:
         session.close()

@@ -17,6 +17,7 @@ from deft_bag.reader import Bag
 from deft_core.types import Array
 from deft_core.vision import Picture
 
+ROUNDING = 1e-6  # s
 KEPT = 20_000  # joint states and pictures that are looked back on; a grasp has some hundreds
 
 
@@ -100,6 +101,6 @@ def _seen(pictures: _Track, times: Array) -> list[Picture] | None:
     """The newest picture at each time; before the first one, that."""
     if not pictures.stamps:
         return None
-    index = np.clip(np.searchsorted(pictures.stamps, times, side="right") - 1, 0, None)
+    index = np.clip(np.searchsorted(pictures.stamps, times + ROUNDING, side="right") - 1, 0, None)
     decoded = {int(k): np.asarray(Image.open(io.BytesIO(pictures.values[int(k)])).convert("RGB")) for k in set(index.tolist())}
     return [decoded[int(k)] for k in index]
