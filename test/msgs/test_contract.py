@@ -77,7 +77,8 @@ def test_policy_and_bag_codes_match():
     assert (codes.BAD_GOAL, codes.TOO_FEW, codes.NOT_FINITE, deft_bag.codes.BAD_BAG) == (
         fit.BAD_GOAL, fit.TOO_FEW, fit.NOT_FINITE, fit.BAD_BAG)
     assert (codes.NO_POLICY, codes.BAD_INPUT, codes.REFUSED) == (ask.NO_POLICY, ask.BAD_INPUT, ask.NOT_FINITE)
-    assert deft_cem.codes.POLICY_REFUSED == ask.NOT_FINITE
+    cem = deft_cem.codes
+    assert (cem.NO_POLICY, cem.BAD_POLICY_INPUT, cem.POLICY_REFUSED) == (ask.NO_POLICY, ask.BAD_INPUT, ask.NOT_FINITE)
     assert (codes.ROLLOUT_BAD_GOAL, codes.ROLLOUT_INFEASIBLE, codes.ROLLOUT_FAILED) == (
         roll.BAD_GOAL, roll.INFEASIBLE, roll.PIPELINE_FAILED)
 

@@ -30,6 +30,7 @@ PIPELINE_FAILED = 604
 BUSY = 605
 NO_RESIDUAL = 606  # of Evaluate
 
+NO_POLICY, BAD_POLICY_INPUT = 851, 852  # of PredictResidual: another attempt would end alike
 POLICY_REFUSED = 853  # of PredictResidual: not finite or out of bounds, so that the prior is executed alone
 
 # Of Observe: what is waited for, and what a person at the table can mend by putting the object right or pointing at it.

@@ -105,7 +105,7 @@ class GraphSkills:
         held = [(start, end) for name, start, end in phases if name in BEFORE_LETTING_GO]
         self.image_end = self._jpeg(self._image_between(held[0][0], held[-1][1]) if held else None)
         return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
-                       conv.phases_from_msg(result.phases))
+                       conv.phases_from_msg(result.phases), result.planning_seconds)
 
     def residual(self, look: Look, xi: GraspParameters, seed: int) -> Array:
         """See Skills."""

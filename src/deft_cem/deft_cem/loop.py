@@ -145,12 +145,14 @@ class FineTuningLoop:
         except DeftError as error:
             self._failed(episode, attempt, error, of_grasp=True)
             return
-        seconds = dict(self._seconds)
+        self._seconds["planning"] = round(outcome.planning, 3)
+        self._seconds["executing"] = round(max(0.0, self._seconds["executing"] - outcome.planning), 3)
         executed = {"executed": grasp_record(outcome.executed), "lift": outcome.lift, "stop_reason": outcome.stop_reason,
                     "phases": [list(p) for p in outcome.phases]}
         # Told first: what was seen is kept before the journal says that the episode need not be executed again.
-        self._on_executed(replace(self._session.episodes[episode], executed=executed, seconds=seconds))
-        self._session.record("executed", episode=episode, attempt=attempt, **executed, seconds=seconds)
+        with self._phase("recording"):
+            self._on_executed(replace(self._session.episodes[episode], executed=executed, seconds=dict(self._seconds)))
+        self._session.record("executed", episode=episode, attempt=attempt, **executed, seconds=dict(self._seconds))
         self._reward(episode, look)
 
     def _observe(self, episode: int) -> Look:
@@ -208,7 +210,7 @@ class FineTuningLoop:
 
     def _failed(self, episode: int, attempt: int, error: DeftError, of_grasp: bool) -> None:
         """A step failed: infeasible when it speaks of the grasp, else aborted and tried again a few times."""
-        if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED):
+        if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED, codes.NO_POLICY, codes.BAD_POLICY_INPUT):
             raise error
         if error.code == STOPPED:  # somebody wants the robot to stand still: no attempt is used up
             raise DeftError(codes.PIPELINE_FAILED, f"{error.message}, then run again with the same session folder")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import struct
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import rclpy
 from deft_msgs.msg import Episode, SessionStatus
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, JointState
@@ -24,6 +26,8 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.images import AnyImage
 
+RECORDER = "deft_recorder"
+POLL_SECONDS = 0.01  # of wall time between looks for a new joint state
 STAMP = struct.Struct("<iI")  # s and ns of a header, behind the four bytes that begin every serialized message
 HEADER = 4
 
@@ -46,7 +50,7 @@ class Recorder:
         self._picture = Topic(resolve(f"{robot.camera.namespace}/color/image_raw/compressed"), COMPRESSED_IMAGE)
         self._joint_state = Topic(resolve(robot.joint_states_topic), JOINT_STATE)
         self._writer: BagWriter | None = None
-        self._subscription = None
+        self._listener: _JointListener | None = None
         if self._broken:
             return
         try:
@@ -57,8 +61,7 @@ class Recorder:
         for mended in self._writer.mended:
             node.get_logger().info(f"bag of the session mended: {mended}")
         if config.joint_state_rate:
-            self._subscription = node.create_subscription(JointState, robot.joint_states_topic, self._keep_joints, qos.SENSOR,
-                                                          callback_group=MutuallyExclusiveCallbackGroup(), raw=True)
+            self._listener = _JointListener(node, robot.joint_states_topic, self._keep_joints)
 
     def keep(self, topic: Topic, message: Any, flush: bool = False) -> None:
         """Add a message; with `flush` it survives this process."""
@@ -99,8 +102,8 @@ class Recorder:
 
     def close(self) -> None:
         """End the bag."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
+        if self._listener is not None:
+            self._listener.close()
         self.complete()
 
     def _fail(self, error: Exception) -> None:
@@ -109,6 +112,35 @@ class Recorder:
             self._writer.abandon()
         self._node.get_logger().error(f"the bag of the session cannot be written ({error}); the session goes on without it, "
                                       "and its policy is fitted from what was recorded before")
+
+
+class _JointListener:
+    """Takes the newest joint state now and then, with a node of its own that no executor waits for.
+
+    Joint states come up to a thousand times a second. Waking the server's executor for each of them, to keep one in fifty,
+    took more than a core.
+    """
+
+    def __init__(self, node: Node, topic: str, keep: Callable[[bytes], None]) -> None:
+        self._node = rclpy.create_node(RECORDER, context=node.context, namespace=node.get_namespace(), enable_rosout=False,
+                                       use_global_arguments=False, start_parameter_services=False)
+        self._subscription = self._node.create_subscription(JointState, topic, lambda _: None, qos.NEWEST)
+        self._keep, self._stopping = keep, threading.Event()
+        self._thread = threading.Thread(target=self._listen, name=RECORDER, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._stopping.wait(POLL_SECONDS):
+            with self._subscription.handle as handle:
+                taken = handle.take_message(JointState, True)
+            if taken is not None:
+                self._keep(taken[0])
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._stopping.set()
+        self._thread.join(timeout=2)
+        self._node.destroy_node()
 
 
 def add_amendment(session: Session, state: EpisodeState) -> None:

@@ -28,12 +28,14 @@ class Outcome:
         lift: m, by how much it was raised.
         stop_reason: "" or why it ended early.
         phases: (name, start, end), s of robot clock.
+        planning: s of wall time in which the robot stood and its ways were planned.
     """
 
     executed: GraspParameters
     lift: float
     stop_reason: str
     phases: list[tuple[str, float, float]] = field(default_factory=list)
+    planning: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -56,12 +58,28 @@ class RobotPort(Protocol):
 
 @dataclass
 class Execution:
-    """What happened: phases as (name, start, end) in s of robot clock, and why it ended early, if so."""
+    """What happened.
+
+    Attributes:
+        phases: (name, start, end) in s of robot clock.
+        stop_reason: why it ended early, "" else.
+        planning: s of wall time in which the robot stood and its ways were planned.
+    """
 
     executed: GraspParameters
     lift: float
     phases: list[tuple[str, float, float]] = field(default_factory=list)
     stop_reason: str = ""
+    planning: float = 0.0
+
+    @contextmanager
+    def plans(self) -> Iterator[None]:
+        """What happens inside is planning."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.planning += time.monotonic() - started
 
 
 class _TrackingLost(Exception):
@@ -100,11 +118,12 @@ class GraspExecutor:
             DeftError: nothing was touched (planning codes), or the robot failed (EXECUTION_FAILED, STALE_STATE).
             Cancelled: it holds where it was.
         """
-        plan = self._grasps.plan(goal)
-        done = Execution(plan.executed, plan.lift)
-        on_phase("move", 0.0)
-        start = self._port.state().arm
-        path = self._planner.plan(start, plan.pregrasp, self._open, seed)
+        done = Execution(goal.grasp, 0.0)
+        with done.plans():
+            plan = self._grasps.plan(goal)
+            done.executed, done.lift = plan.executed, plan.lift
+            on_phase("move", 0.0)
+            path = self._planner.plan(self._port.state().arm, plan.pregrasp, self._open, seed)
         try:
             self._run(path, self._hand_to_open(path.duration), (("move", 0.0, path.duration),), done, cancelled)
         except _TrackingLost:
@@ -147,7 +166,8 @@ class GraspExecutor:
         attempt = 0
         while True:
             try:
-                path = self._planner.plan(self._port.state().arm, self._park, self._open, seed + attempt)
+                with done.plans() if done is not None else nullcontext():
+                    path = self._planner.plan(self._port.state().arm, self._park, self._open, seed + attempt)
                 self._run(path, self._hand_to_open(path.duration), (("park", 0.0, path.duration),), done, cancelled)
                 return
             except _TrackingLost:

@@ -113,7 +113,7 @@ class MotionNode(Node):
             done = self._executor.execute(self._goal(handle.request), handle.request.seed, on_phase,
                                           lambda: self._interrupted(handle))
             result.executed, result.clearance_lift = conv.grasp_to_msg(done.executed), done.lift
-            result.stop_reason = done.stop_reason
+            result.stop_reason, result.planning_seconds = done.stop_reason, done.planning
             result.phases = conv.phases_to_msg(done.phases)
 
         return self._carry_out(handle, result, run)

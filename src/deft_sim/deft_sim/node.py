@@ -191,7 +191,8 @@ class SimNode(Node):
         now = time.monotonic()
         if not self._camera_on or world.clock < self._next_frame:
             return
-        if now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
+        # An idle world costs one picture, which is sent again until something moves; nobody waits for it.
+        if not world.idle and now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
             return
         self._show(world)
         took = time.monotonic() - now

@@ -13,6 +13,8 @@ def _profile(depth: int, reliability: ReliabilityPolicy, durability: DurabilityP
 IMAGE_PUBLISHER = _profile(5, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 # Receiving images and joint states: best effort matches any publisher.
 SENSOR = _profile(5, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+# Of sensor data that is looked at now and then: only the newest matters.
+NEWEST = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 JOINT_STATE_PUBLISHER = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 COMMAND = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 CLOCK = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
