@@ -46,6 +46,7 @@ from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
 
 CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the simulation runs free, but
+STATE_GAP = 0.1      # s of wall time for a picture after which joint states are sent again, so that they do not look old
 LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
@@ -191,11 +192,13 @@ class SimNode(Node):
         now = time.monotonic()
         if not self._camera_on or world.clock < self._next_frame:
             return
-        # An idle world costs one picture, which is sent again until something moves; nobody waits for it.
-        if not world.idle and now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
+        laid_anew = self._camera_model is not world.model  # a person has reset the scene: somebody will want to see it
+        if not laid_anew and now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
             return
         self._show(world)
         took = time.monotonic() - now
+        if took > STATE_GAP:
+            self._publish_state(world)
         self._last_frame = world.clock
         self._next_frame = world.clock + 1.0 / self._settings.camera_rate
         self._next_frame_wall = now + max(1.0 / self._settings.camera_rate, took / CAMERA_SHARE) * (not self._factor)
