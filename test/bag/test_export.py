@@ -12,11 +12,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bag.records import EPISODE_TOPIC, NAMES, Written, bag, record
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
 
+from deft_bag.definitions import JOINT_STATE
 from deft_bag.episodes import read_session
 from deft_bag.export.lerobot import CAMERA, write_lerobot
 from deft_bag.export.table import write_table
+from deft_bag.writer import Topic
 from deft_core.errors import DeftError
+from deft_core.ros import conversions as conv
 
 REWARDS = [0.2, 0.9, 0.6]
 
@@ -91,6 +96,21 @@ def test_the_video_has_a_frame_for_every_row(recorded, tmp_path):
     wanted = [40 * (i // 30) + 20 * int((i % 30) / 10 + 1e-9) for i in range(90)]
     off = np.abs(np.array(frames) - wanted)
     assert off.max() < 6.0, (off.argmax(), frames[off.argmax()], wanted[off.argmax()])
+
+
+def test_arm_and_hand_on_topics_of_their_own(tmp_path):
+    """As drivers publish them beside the merged joint states: the fullest topic is taken."""
+    written = Written(tmp_path / "bag")
+    for t in np.arange(0.0, 3.0, 0.05):
+        stamp = conv.stamp_msg(round((1.0 + t) * 1e9))
+        for name, joints in (("/arm", ["a"]), ("/joint_states", ["a", "b", "c"]), ("/hand", ["b", "c"])):
+            written.add(Topic(name, JOINT_STATE), JointState(header=Header(stamp=stamp), name=joints,
+                                                             position=[float(t)] * len(joints)))
+    written.episode(0, 0.7)
+    written.writer.complete()
+    assert write_lerobot(tmp_path / "bag", tmp_path / "set").frames == 30
+    names = json.loads((tmp_path / "set/meta/info.json").read_text())["features"]["observation.state"]["names"]
+    assert names == ["a.pos", "b.pos", "c.pos"]
 
 
 def test_a_dataset_is_whole_or_not_there(tmp_path):

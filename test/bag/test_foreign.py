@@ -138,3 +138,14 @@ def test_several_sessions_are_told_apart(tmp_path):
         read_session(tmp_path / "bag", "three")
     session = read_session(tmp_path / "bag", "one")
     assert [e.episode for e in session.episodes] == [0, 2] and "no record of episodes 1" in session.warnings[1]
+
+
+def test_a_topic_with_a_definition_of_another_kind_does_no_harm(tmp_path):
+    """rosbag2 writes IDL where a package has no .msg; nothing of it is needed."""
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        episodes = writer.add_connection("/deft/episode", EPISODE, typestore=installed())
+        idl = "=" * 80 + "\nIDL: odd_msgs/msg/Odd\nmodule odd_msgs {};"
+        odd = writer.add_connection("/odd", "odd_msgs/msg/Odd", msgdef=idl, rihs01="RIHS01_0")
+        writer.write(episodes, 1, serialize_message(record(0, 0.5)))
+        writer.write(odd, 2, b"\x00\x01\x00\x00")
+    assert read_session(tmp_path / "bag").episodes[0].reward == 0.5

@@ -56,6 +56,52 @@ def test_the_policy_draws_the_samples_once_the_search_leads(tmp_path):
         assert [again.episodes[k].eps for k in range(8)] == [session.episodes[k].eps for k in range(8)]
 
 
+def test_where_no_policy_can_be_fitted_the_distribution_draws(tmp_path):
+    """Too little was scored, or the bag is gone: the session goes on, and its samples are those of the search."""
+    config = CONFIG.model_copy(update={"next_sample": "policy"})
+    session, graph = run(tmp_path / "policy", {"failures": {"fit_policy": [802] * 99}}, config=config)
+    plain, _ = run(tmp_path / "plain")
+    assert graph.fits == [] and [session.episodes[k].eps for k in range(8)] == [plain.episodes[k].eps for k in range(8)]
+
+
+def test_a_policy_that_is_refused_gives_way_to_the_distribution(tmp_path):
+    config = CONFIG.model_copy(update={"next_sample": "policy"})
+    session, _ = run(tmp_path, {"failures": {"residual": [codes.POLICY_REFUSED] * 99}}, config=config)
+    assert len(session.scored()) == 8
+
+
+def jobs(tmp_path):
+    from support import CONFIG as FOLDER
+
+    from deft_cem.jobs import Jobs
+    from deft_cem.rewards.config import RewardConfig
+    from deft_cem.search.basis import make_basis
+    from deft_core.config import find, load
+    from deft_core.descriptions import HandConfig, RobotConfig
+
+    robot = load(RobotConfig, find(FOLDER, "robots", "xarm7_sim"))
+    hand = load(HandConfig, find(FOLDER, "hands", "allegro_right"))
+    return Jobs(FOLDER, robot, hand, CONFIG, RewardConfig(), make_basis(CONFIG, hand.motors, hand.name, FOLDER), tmp_path)
+
+
+@pytest.mark.parametrize(("fields", "code", "says"), [
+    ({"name": "prior", "policy_file": "p.yaml"}, codes.BAD_GOAL, "asks no policy"),
+    ({"name": "tuned", "source": "x", "policy_file": "p.yaml"}, codes.BAD_GOAL, "asks no policy"),
+    ({"name": "policy"}, codes.BAD_GOAL, "needs the folder of a session"),
+    ({"name": "oracle"}, codes.BAD_GOAL, "valid: prior, tuned, policy, versus"),
+    ({"name": "policy", "source": "nowhere"}, codes.NO_RESIDUAL, "deft fit"),
+    ({"name": "policy", "policy_file": "{of_pour}"}, codes.SESSION_MISMATCH, "the task pour_cup, not of pick_cup"),
+    ({"name": "versus", "policy_file": "{of_left}"}, codes.SESSION_MISMATCH, "the hand allegro_left, not of allegro_right")])
+def test_trials_that_cannot_be_meant_are_refused(fields, code, says, tmp_path):
+    for name, task, hand in (("of_pour", "pour_cup", "allegro_right"), ("of_left", "pick_cup", "allegro_left")):
+        (tmp_path / f"{name}.yaml").write_text(f"origin: {{task: {task}, hand: {hand}}}")
+    made = {"name": "", "source": "", "policy_file": "", **fields}
+    made["policy_file"] = made["policy_file"].format(of_pour=tmp_path / "of_pour.yaml", of_left=tmp_path / "of_left.yaml")
+    with pytest.raises(DeftError, match=says) as refusal:
+        jobs(tmp_path).evaluation("pick_cup", trials=1, seed=0, object_set="test", folder="", **made)
+    assert refusal.value.code == code
+
+
 def test_what_was_seen_is_told_before_the_journal_knows_that_it_was_executed(tmp_path):
     known = []
 

@@ -79,8 +79,8 @@ def test_policy_and_bag_codes_match():
     assert (codes.NO_POLICY, codes.BAD_INPUT, codes.REFUSED) == (ask.NO_POLICY, ask.BAD_INPUT, ask.NOT_FINITE)
     cem = deft_cem.codes
     assert (cem.NO_POLICY, cem.BAD_POLICY_INPUT, cem.POLICY_REFUSED) == (ask.NO_POLICY, ask.BAD_INPUT, ask.NOT_FINITE)
-    assert (codes.ROLLOUT_BAD_GOAL, codes.ROLLOUT_INFEASIBLE, codes.ROLLOUT_FAILED) == (
-        roll.BAD_GOAL, roll.INFEASIBLE, roll.PIPELINE_FAILED)
+    assert (codes.ROLLOUT_BAD_GOAL, codes.ROLLOUT_INFEASIBLE, codes.ROLLOUT_FAILED, codes.ROLLOUT_BUSY) == (
+        roll.BAD_GOAL, roll.INFEASIBLE, roll.PIPELINE_FAILED, roll.BUSY)
 
 
 def test_quality_bits_and_success_values_match():

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 import zstandard
+from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -140,13 +141,11 @@ class Bag:
         source = self._unpacked(file, lost)
         try:
             reader = self._opened(source if self._looks_whole(source) else self._mended(source, lost))
-        except Exception as error:  # rosbags raises what struct, zstd, sqlite or its own checks raise
-            lost.add(f"cannot be opened: {error}")
-            reader = None
-        self._tell(file, lost)
-        if reader is not None:
             self._readers.append(_File(file, source, reader, self._types(reader)))
             self.topics |= {c.topic: c.msgtype for c in reader.connections}
+        except Exception as error:  # rosbags raises what struct, zstd, sqlite or its own checks raise
+            lost.add(f"cannot be opened: {error}")
+        self._tell(file, lost)
 
     def _tell(self, file: Path, lost: Lost) -> None:
         self.lost += [f"{file.name}: {remark}" for remark in lost.words()]
@@ -188,14 +187,14 @@ class Bag:
         store = get_typestore(Stores.ROS2_JAZZY)
         missing = False
         for connection in reader.connections:
-            if connection.msgtype in store.fielddefs:
+            if not connection.msgtype.startswith(OWN):  # nothing else is decoded that Jazzy does not have
                 continue
-            if connection.msgdef.data:
+            if connection.msgdef.format is MessageDefinitionFormat.MSG:
                 store.register({name: definition for name, definition in
                                 get_types_from_msg(connection.msgdef.data, connection.msgtype).items()
                                 if name not in store.fielddefs})
             else:
-                missing |= connection.msgtype.startswith(OWN)
+                missing = True
         return installed() if missing else store
 
     def messages(self, types: Collection[str] = (), on_read: Callable[[int], None] = lambda n: None) -> Iterator[BagMessage]:

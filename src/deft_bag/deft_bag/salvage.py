@@ -18,6 +18,7 @@ from pathlib import Path
 import lz4.frame
 import zstandard
 from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Message, Schema
 from mcap.writer import Writer
@@ -74,24 +75,33 @@ def salvage_mcap(source: Path, target: Path) -> Lost:
         writer = Writer(file)
         writer.start(profile="ros2", library="deft salvage")
         for opcode, body in _records(source.read_bytes(), lost):
-            stream = ReadDataStream(BytesIO(body))
-            if opcode == Opcode.SCHEMA:
-                schema = Schema.read(stream)
-                schemas[schema.id] = schemas.get(schema.id) or writer.register_schema(schema.name, schema.encoding, schema.data)
-            elif opcode == Opcode.CHANNEL:
-                channel = Channel.read(stream)
-                if channel.id not in channels and channel.schema_id in schemas:
-                    channels[channel.id] = writer.register_channel(channel.topic, channel.message_encoding,
-                                                                   schemas[channel.schema_id], channel.metadata)
-            elif opcode == Opcode.MESSAGE:
-                message = Message.read(stream, len(body))
-                if message.channel_id in channels:
-                    writer.add_message(channels[message.channel_id], message.log_time, message.data, message.publish_time,
-                                       message.sequence)
-                else:
-                    lost.add(f"a message of a topic that the readable part of {source.name} does not name")
+            try:
+                _copy_record(opcode, body, writer, schemas, channels, lost)
+            except (McapError, ValueError, struct.error) as error:
+                lost.add(f"a record cannot be read: {error}")
         writer.finish()
     return lost
+
+
+def _copy_record(opcode: int, body: bytes, writer: Writer, schemas: dict[int, int], channels: dict[int, int],
+                 lost: Lost) -> None:
+    """One record into another file, where schemas and channels have other numbers."""
+    stream = ReadDataStream(BytesIO(body))
+    if opcode == Opcode.SCHEMA:
+        schema = Schema.read(stream)
+        schemas[schema.id] = schemas.get(schema.id) or writer.register_schema(schema.name, schema.encoding, schema.data)
+    elif opcode == Opcode.CHANNEL:
+        channel = Channel.read(stream)
+        if channel.id not in channels and channel.schema_id in schemas:
+            channels[channel.id] = writer.register_channel(channel.topic, channel.message_encoding,
+                                                           schemas[channel.schema_id], channel.metadata)
+    elif opcode == Opcode.MESSAGE:
+        message = Message.read(stream, len(body))
+        if message.channel_id in channels:
+            writer.add_message(channels[message.channel_id], message.log_time, message.data, message.publish_time,
+                               message.sequence)
+        else:
+            lost.add("a message belongs to a topic that the readable part does not name")
 
 
 def _records(data: bytes, lost: Lost) -> Iterator[Record]:
@@ -114,7 +124,8 @@ def _records(data: bytes, lost: Lost) -> Iterator[Record]:
         if opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
             yield opcode, body
         elif opcode == Opcode.DATA_END:  # an index follows, which is made anew
-            break
+            lost.unfinished = not data.endswith(MAGIC)
+            return
         at += length
     lost.unfinished = True
 

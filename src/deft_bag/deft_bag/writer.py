@@ -8,12 +8,14 @@ mended before anything is added. `metadata.yaml` is written when a file is ended
 from __future__ import annotations
 
 import contextlib
+import struct
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
+from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 
@@ -56,6 +58,7 @@ class BagWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.mended = self._mend()
         self._lock = threading.Lock()
+        self._closed = False
         self._file: IO[bytes] | None = None
         self._writer: Any = None
         self._schemas: dict[str, int] = {}
@@ -70,7 +73,8 @@ class BagWriter:
             mended = file.with_suffix(".mending")
             lost = salvage_mcap(file, mended)
             if lost.remarks:
-                file.replace(file.with_suffix(".torn"))
+                file.with_suffix(".torn").unlink(missing_ok=True)
+                file.with_suffix(".torn").hardlink_to(file)
             mended.replace(file)
             told.append(f"{file.name}: {'; '.join(lost.words())}")
         return told
@@ -82,10 +86,14 @@ class BagWriter:
             time: ns since 1970, when it was recorded.
             flush: it is to survive this process.
 
+        After `close` or `abandon` nothing is written any more.
+
         Raises:
             OSError: it could not be written. KeyError: the type is not known here.
         """
         with self._lock:
+            if self._closed:
+                return
             if self._writer is None:
                 self._begin()
             if topic not in self._channels:
@@ -127,9 +135,16 @@ class BagWriter:
                 self._writer = self._file = None
             write_metadata(self.folder)
 
+    def close(self) -> None:
+        """Make the bag whole and write no more. Raises OSError: it could not be written."""
+        self.complete()
+        with self._lock:
+            self._closed = True
+
     def abandon(self) -> None:
-        """Let go of the file in progress as it is, after a failure: reading mends it."""
+        """Let go of the file in progress as it is, after a failure, and write no more: reading mends it."""
         with self._lock, contextlib.suppress(OSError):
+            self._closed = True
             if self._file is not None:
                 self._file.close()
             self._writer = self._file = None
@@ -142,8 +157,11 @@ def write_metadata(folder: Path) -> None:
     for path in sorted(folder.glob("*.mcap"), key=lambda p: int(p.stem.rsplit("_", 1)[-1])):
         if not is_whole(path):
             continue
-        with path.open("rb") as file:
-            summary = make_reader(file).get_summary()
+        try:
+            with path.open("rb") as file:
+                summary = make_reader(file).get_summary()
+        except (McapError, ValueError, struct.error):  # damaged after it was written; reading says so
+            continue
         if summary is None or summary.statistics is None:
             continue
         counts = summary.statistics

@@ -142,9 +142,11 @@ def _roll_out_unscored(client: Any, task: str, policy_file: str, trials: int, se
     from deft_msgs.action import Rollout
 
     console = Console()
+    cancel = _cancelled_by_signals(console)
     for k in range(trials):
-        result, succeeded = client.roll_out(Rollout.Goal(task=task, policy_file=policy_file, seed=seed + k),
-                                            lambda phase: None)
+        result, succeeded = client.roll_out(Rollout.Goal(task=task, policy_file=policy_file, seed=seed + k), cancel)
+        if cancel.is_set():
+            fail("cancelled: the robot holds", EXIT_CANCELLED)
         if not succeeded:
             fail(f"rollout {k}: ({result.error_code}) {result.error_msg}", EXIT_FAILED)
         said = "the prior alone" if result.fell_back_to_prior else "with the policy's residual"
@@ -244,13 +246,8 @@ def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, p
         graph.close()
 
 
-def _run(goal: Any, as_json: bool) -> None:
-    """Run a goal with progress, then show its summary; Ctrl-C cancels, and the session can be resumed."""
-    from deft_operator.client import ServerRestarted
-    from deft_operator.curve import draw
-    from deft_operator.progress import ProgressView, session_table
-
-    console = Console(stderr=as_json)
+def _cancelled_by_signals(console: Console) -> threading.Event:
+    """Set by Ctrl-C or a termination; a second one leaves at once."""
     cancel = threading.Event()
 
     def on_signal(*_: object) -> None:
@@ -261,6 +258,17 @@ def _run(goal: Any, as_json: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    return cancel
+
+
+def _run(goal: Any, as_json: bool) -> None:
+    """Run a goal with progress, then show its summary; Ctrl-C cancels, and the session can be resumed."""
+    from deft_operator.client import ServerRestarted
+    from deft_operator.curve import draw
+    from deft_operator.progress import ProgressView, session_table
+
+    console = Console(stderr=as_json)
+    cancel = _cancelled_by_signals(console)
     started = time.monotonic()
     with operator_client() as client, ProgressView(console) as view:
         while True:

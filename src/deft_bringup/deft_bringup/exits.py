@@ -28,3 +28,5 @@ def explained() -> Iterator[None]:
         fail(str(error), EXIT_USAGE)
     except DeftError as error:
         fail(error.message, EXIT_FAILED)
+    except OSError as error:
+        fail(f"{error.filename or 'a file'}: {error.strerror or error}", EXIT_FAILED)

@@ -132,6 +132,9 @@ class ComposedGraph:
         server = self.nodes.get("deft_cem")
         if isinstance(server, CemServer):
             server.interrupt()
+        policies = self.nodes.get("deft_policy")
+        if isinstance(policies, PolicyNode):
+            policies.interrupt()
         for _, executor, _ in reversed(self._running):
             executor.shutdown(timeout_sec=2)
         for node, _, thread in reversed(self._running):

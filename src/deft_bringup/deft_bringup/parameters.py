@@ -27,6 +27,28 @@ def read_parameters(file: Path) -> dict[str, Any]:
 
 
 def node_parameters(file: Path | None, node: str) -> dict[str, Any]:
-    """A node's own parameters in a file (default: config/finetune.yaml), nested. Raises ConfigError."""
-    section = read_parameters(file or default_config_dir() / "finetune.yaml").get(node) or {}
-    return dict(section.get("ros__parameters") or {})
+    """A node's parameters in a file (default: config/finetune.yaml), nested: those of all nodes, then its own.
+
+    Raises:
+        ConfigError: it is no parameter file.
+    """
+    path = file or default_config_dir() / "finetune.yaml"
+    sections, values = read_parameters(path), {}
+    for name in ("**", node):
+        given = (sections.get(name) or {}).get("ros__parameters") or {}
+        if not isinstance(given, dict):
+            raise ConfigError(f"{path}: ros__parameters of {name} needs keys and values")
+        for key, value in given.items():
+            _put(values, key.split("."), value)
+    return values
+
+
+def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    """policy.kind: mlp and policy: {kind: mlp} are the same."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _put(values, [*keys, str(key)], inner)
+        return
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+    values[keys[-1]] = value

@@ -49,7 +49,7 @@ def fit(session: Session = None, bag: Bag = None, session_id: Name = "",
         from deft_policy.fitting import fit_policy
         from deft_policy.storage import store
 
-        given = node_parameters(params_file, "deft_policy").get("policy", {})
+        given = node_parameters(params_file, "deft_policy").get("policy") or {}
         config = parse(PolicyConfig, {**given, **({"kind": policy.value} if policy else {})}, "policy")
         console = Console(stderr=True)
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeRemainingColumn()

@@ -113,8 +113,8 @@ class GraphSkills:
 
     def fit_policy(self, seed: int, on_progress: Callable[[str], None]) -> str:
         """See Skills."""
-        self._recorder.complete()
-        return self._policy.fit(seed, on_progress)
+        with self._recorder.whole():
+            return self._policy.fit(seed, on_progress)
 
     def park(self, seed: int) -> None:
         """See Skills."""

@@ -6,6 +6,8 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from deft_cem import __version__, codes
 from deft_cem.methods import FixedMethod, Method, PolicyMethod, SearchMethod
 from deft_cem.rewards.config import RewardConfig
@@ -71,6 +73,10 @@ class Jobs:
         """
         if name not in EVALUATIONS:
             raise DeftError(codes.BAD_GOAL, f"unknown method '{name}'; valid: {', '.join(EVALUATIONS)}")
+        if policy_file and name not in ("policy", "versus"):
+            raise DeftError(codes.BAD_GOAL, f"method {name} asks no policy; say policy or versus, or leave the policy out")
+        if name != "prior" and not (source or policy_file):
+            raise DeftError(codes.BAD_GOAL, f"method {name} needs the folder of a session, or a policy where it asks one")
         size, session = self._basis.space.size, Path(source).expanduser()
         policy = ""
         if name == "prior":
@@ -78,9 +84,21 @@ class Jobs:
         elif name == "policy" or policy_file:
             method = PolicyMethod(name, size)
             policy = str(Path(policy_file).expanduser() if policy_file else session / "policy.yaml")
+            self._refuse_another(Path(policy), task)
         else:
             method = FixedMethod(name, size, tuned_of(read(session), session, task, self._basis.space.names))
         return self._job(task, method, trials * (2 if name == "versus" else 1), seed, object_set, folder, policy_file=policy)
+
+    def _refuse_another(self, policy: Path, task: str) -> None:
+        """Raises DeftError SESSION_MISMATCH: of another task or hand. One that cannot be read is refused when it is asked."""
+        try:
+            origin = yaml.safe_load(policy.read_text())["origin"]
+            found = {"task": origin["task"], "hand": origin["hand"]}
+        except (OSError, yaml.YAMLError, TypeError, KeyError):
+            return
+        for what, wanted in (("task", task), ("hand", self._hand.name)):
+            if found[what] != wanted:
+                raise DeftError(codes.SESSION_MISMATCH, f"{policy} is a policy of the {what} {found[what]}, not of {wanted}")
 
     def _job(self, task_name: str, method: Method, episodes: int, seed: int, object_set: str, folder: str,
              force: bool = False, policy_file: str = "") -> Job:

@@ -183,8 +183,10 @@ class FineTuningLoop:
         scored, refusal = self._session.scored(), ""
 
         def policy(draw: int) -> Array:
-            if self._method.asks_policy and not self._policy_fitted:  # the session was gone on with
+            if self._method.asks_policy and not self._policy_fitted:  # the session was gone on with, or too little was scored
                 self._fit_for_samples()
+                if not self._policy_fitted:
+                    raise DeftError(codes.POLICY_REFUSED, "there is no policy yet")
             return self._skills.residual(look, xi, self._seed_of(episode, 2 + draw))
 
         for draw in range(self._method.max_draws):
@@ -210,8 +212,10 @@ class FineTuningLoop:
 
     def _failed(self, episode: int, attempt: int, error: DeftError, of_grasp: bool) -> None:
         """A step failed: infeasible when it speaks of the grasp, else aborted and tried again a few times."""
-        if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED, codes.NO_POLICY, codes.BAD_POLICY_INPUT):
+        if error.code in (codes.JOURNAL_FAILED, codes.PIPELINE_FAILED):
             raise error
+        if error.code in (codes.NO_POLICY, codes.BAD_POLICY_INPUT):
+            raise DeftError(codes.NO_RESIDUAL, error.message)
         if error.code == STOPPED:  # somebody wants the robot to stand still: no attempt is used up
             raise DeftError(codes.PIPELINE_FAILED, f"{error.message}, then run again with the same session folder")
         if of_grasp and (error.code in INFEASIBLE or error.code // 100 in (2, 3)):
@@ -245,9 +249,13 @@ class FineTuningLoop:
             self._fit_for_samples()
 
     def _fit_for_samples(self) -> None:
-        """Fit the policy that the next samples come from."""
-        self._skills.fit_policy(self._session.spec.seed, lambda _: None)
-        self._policy_fitted = True
+        """Fit the policy that the next samples come from. Where it cannot be fitted, the search's distribution draws them."""
+        try:
+            self._skills.fit_policy(self._session.spec.seed, lambda _: None)
+            self._policy_fitted = True
+        except DeftError as error:
+            self._policy_fitted = False
+            self._tell("refitting", f"no policy was fitted: {error.message}")
 
     def _ask_reset_after(self, episode: int, reason: str) -> None:
         """After an episode without a score the scene has to change, or the next would fail alike."""

@@ -99,7 +99,11 @@ class SearchMethod:
             again = firsts[int(rng.integers(len(firsts)))]
             return Sample(again.eps, repeat_of=again.episode)
         if self.asks_policy and policy is not None and episode >= self.leads_from and draw < POLICY_DRAWS:
-            return Sample(policy(draw))
+            try:
+                return Sample(policy(draw))
+            except DeftError as error:
+                if error.code != codes.POLICY_REFUSED:
+                    raise
         with self._thinking:
             self._tell(scored)
             return Sample(self._basis.to_eps(self._search.ask(episode, draw)))

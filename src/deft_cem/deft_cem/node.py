@@ -129,6 +129,8 @@ class CemServer(Node):
         result = FineTune.Result(best_reward=math.nan)
 
         def run() -> None:
+            if self._config.next_sample == "policy" and not self._recording.bag:
+                raise DeftError(codes.BAD_GOAL, "search.next_sample: policy needs the bag to fit it from; set record.bag true")
             job = self._jobs.fine_tuning(goal.task, goal.episodes or DEFAULT_EPISODES, goal.seed, goal.object_set or "train",
                                          goal.session_dir, goal.force)
             self._run(handle, job, result, FineTune.Feedback)

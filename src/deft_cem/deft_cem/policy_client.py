@@ -74,17 +74,21 @@ class PolicyClient:
         Raises:
             DeftError: FitPolicy's codes, or PIPELINE_FAILED: no policy node answers.
         """
+        handle = None
         try:
             wait_for_server(self._fit, FOUND_SECONDS, self._cancelled)
             goal = FitPolicy.Goal(session_dir=str(self._folder), session=self._session, seed=seed)
             sent = self._fit.send_goal_async(goal, feedback_callback=lambda m: on_progress(
                 f"step {m.feedback.step} of {m.feedback.steps}"))
             wait(sent, ANSWER_SECONDS, self._cancelled, "the policy node")
-            if not sent.result().accepted:
+            handle = sent.result()
+            if not handle.accepted:
                 raise DeftError(codes.PIPELINE_FAILED, "the policy node is fitting another policy")
-            finished = sent.result().get_result_async()
+            finished = handle.get_result_async()
             wait(finished, FIT_SECONDS, self._cancelled, "the fit of the policy")
         except CallTimeout as error:
+            if handle is not None:
+                handle.cancel_goal_async()
             raise self._gone(error) from None
         result = finished.result().result
         if result.error_code:

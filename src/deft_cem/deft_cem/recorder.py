@@ -6,7 +6,8 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,19 @@ class Recorder:
         self._picture = Topic(resolve(f"{robot.camera.namespace}/color/image_raw/compressed"), COMPRESSED_IMAGE)
         self._joint_state = Topic(resolve(robot.joint_states_topic), JOINT_STATE)
         self._writer: BagWriter | None = None
+        self._held = threading.Event()
         self._listener: _JointListener | None = None
         if self._broken:
             return
         try:
             self._writer = BagWriter(folder)
-        except OSError as error:
+        except Exception as error:  # of the disk, or of a file that is no bag's
             self._fail(error)
             return
         for mended in self._writer.mended:
             node.get_logger().info(f"bag of the session mended: {mended}")
         if config.joint_state_rate:
-            self._listener = _JointListener(node, robot.joint_states_topic, self._keep_joints)
+            self._listener = _JointListener(node, self._joint_state.name, self._keep_joints)
 
     def keep(self, topic: Topic, message: Any, flush: bool = False) -> None:
         """Add a message; with `flush` it survives this process."""
@@ -85,31 +87,45 @@ class Recorder:
             self._write(self._joint_state, data, flush=False)
 
     def _write(self, topic: Topic, data: bytes, flush: bool) -> None:
-        assert self._writer is not None
+        if self._writer is None or (self._held.is_set() and not flush):
+            return
         try:
             self._writer.write(topic, data, time.time_ns(), flush)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # of the disk, or of the MCAP library: neither may end the session
             self._fail(error)
 
-    def complete(self) -> None:
-        """Make the bag whole; writing goes on in another file."""
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Inside, the bag is whole: the stream of states and pictures waits, and begins another file afterwards."""
+        self._held.set()
+        try:
+            self._complete()
+            yield
+        finally:
+            self._held.clear()
+
+    def _complete(self) -> None:
         if self._writer is None or self._broken:
             return
         try:
             self._writer.complete()
-        except (OSError, ValueError) as error:
+        except Exception as error:  # see _write
             self._fail(error)
 
     def close(self) -> None:
         """End the bag."""
         if self._listener is not None:
             self._listener.close()
-        self.complete()
+        self._complete()
+        if self._writer is not None:
+            self._writer.close()
 
     def _fail(self, error: Exception) -> None:
-        self._broken = True
+        already, self._broken = self._broken, True
         if self._writer is not None:
             self._writer.abandon()
+        if already:
+            return
         self._node.get_logger().error(f"the bag of the session cannot be written ({error}); the session goes on without it, "
                                       "and its policy is fitted from what was recorded before")
 

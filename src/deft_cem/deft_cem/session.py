@@ -391,8 +391,9 @@ def amend_folder(folder: Path, episode: int, reward: float, success: bool | None
                        known["calibration_hash"], tuple(opened["residual_names"]), known["resolved"])
     session = Session(folder, spec)
     try:
-        tell(session, session.amend(episode, reward, success, voided, note))
+        state = session.amend(episode, reward, success, voided, note)
         (folder / "summary.json").unlink(missing_ok=True)  # it says what was recommended before
+        tell(session, state)
     finally:
         session.close()
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 
 import threadpoolctl
+
+_ALONE = threading.RLock()
 
 
 def import_torch() -> ModuleType:
@@ -25,10 +28,11 @@ def import_torch() -> ModuleType:
 def one_thread() -> Iterator[None]:
     """PyTorch and BLAS on one thread: how sums are shared out among several changes the last digits of what they give."""
     torch = import_torch()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpoolctl.threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with _ALONE:  # the number of threads and the global generator belong to the process
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with threadpoolctl.threadpool_limits(1):
+                yield
+        finally:
+            torch.set_num_threads(threads)

@@ -112,8 +112,11 @@ class OperatorClient:
         answer = finished.result()
         return answer.result, answer.status == GoalStatus.STATUS_SUCCEEDED
 
-    def roll_out(self, goal: Rollout.Goal, on_phase: Callable[[str], None]) -> tuple[Rollout.Result, bool]:
+    def roll_out(self, goal: Rollout.Goal, cancel: threading.Event) -> tuple[Rollout.Result, bool]:
         """Execute one grasp and wait for its end: the result, and whether it succeeded.
+
+        Args:
+            cancel: set it to cancel the goal; its end is still waited for.
 
         Raises:
             CallTimeout: no policy node, or it does not answer.
@@ -121,12 +124,16 @@ class OperatorClient:
         """
         if not self._rollout.wait_for_server(timeout_sec=SERVER_SECONDS):
             raise CallTimeout("no policy node found (deft_policy); is ROS_DOMAIN_ID its?")
-        sent = self._rollout.send_goal_async(goal, feedback_callback=lambda m: on_phase(m.feedback.phase))
+        sent = self._rollout.send_goal_async(goal)
         wait(sent, SERVER_SECONDS, lambda: False, "the policy node")
         if not sent.result().accepted:
             raise GoalRejected("the policy node is executing another rollout")
         finished = sent.result().get_result_async()
-        wait(finished, ROLLOUT_SECONDS, lambda: False, "the rollout")
+        try:
+            wait(finished, ROLLOUT_SECONDS, cancel.is_set, "the rollout")
+        except CallTimeout:
+            sent.result().cancel_goal_async()  # the robot holds
+            wait(finished, SERVER_SECONDS, lambda: False, "the end of the rollout")
         return finished.result().result, finished.result().status == GoalStatus.STATUS_SUCCEEDED
 
     def submit(self, request: SubmitReward.Request) -> SubmitReward.Response:

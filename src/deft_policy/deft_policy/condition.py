@@ -52,8 +52,10 @@ class Projection:
         return Projection(rows.mean(axis=0), components)
 
     def __call__(self, row: Array | None) -> Array:
-        """(k,)"""
-        return np.zeros(self.components.shape[1]) if row is None else np.asarray((row - self.mean) @ self.components)
+        """(k,); zeros without a row, or where nothing was there to be fitted to."""
+        if row is None or not self.components.any():
+            return np.zeros(self.components.shape[1])
+        return np.asarray((row - self.mean) @ self.components)
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,14 @@ class PolicyConfig(Config):
 
     kind: PolicyKind = Field(default=PolicyKind.cvae, description="cvae | mlp | transformer | direct | elite_mean")
     elites: int = Field(default=10, ge=3, description="best episodes that it is fitted to (the paper's top ten)")
-    mean_elites: int = Field(default=5, ge=1, description="best episodes whose mean elite_mean is")
+    mean_elites: int = Field(default=5, ge=3, description="best episodes whose mean elite_mean is")
     encoder: Encoder = Field(default=Encoder.efficientnet_lite0,
                              description="of the object's picture: efficientnet_lite0 | resnet18 | r3m | none")
     checkpoint: str = Field(default="", description="weights of resnet18 or r3m")
     picture_components: int = Field(default=3, ge=1, description="numbers that the picture's features are compressed to")
     joint_components: int = Field(default=1, ge=1, description="numbers that the joints of the prior's grasp are compressed "
                                   "to, beside contact and wrist")
-    hidden: int = Field(default=16, ge=1, description="width of the hidden layers")
+    hidden: int = Field(default=16, ge=2, multiple_of=2, description="width of the hidden layers, even")
     latent: int = Field(default=2, ge=1, description="numbers of z, of cvae and direct")
     beta: float = Field(default=1.0, ge=0.0, description="weight of the KL term at the end of its schedule")
     beta_steps: int = Field(default=100, ge=1, description="steps over which it grows from 0")

@@ -40,6 +40,8 @@ from deft_policy.policy import ResidualPolicy
 from deft_policy.rollout import roll_out
 from deft_policy.storage import restore, store
 
+SHUTDOWN_SECONDS = 8.0
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -60,7 +62,7 @@ class PolicyNode(Node):
         self._file = declare(self, "policy_file", "", "a policy.yaml that is asked where a request names none", read_only=False)
         refuse_unknown_parameters(self)
         self._loaded: dict[str, Loaded] = {}
-        self._loading = threading.Lock()
+        self._loading, self._closing = threading.Lock(), threading.Event()
         self._fitting, self._rolling = threading.Lock(), threading.Lock()
         self._group = ReentrantCallbackGroup()
         self.create_service(PredictResidual, names.PREDICT_RESIDUAL, self._predict,
@@ -78,13 +80,24 @@ class PolicyNode(Node):
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
+    def interrupt(self) -> None:
+        """End what is under way as a cancel would; waits for its end, a few seconds at most."""
+        self._closing.set()
+        for busy in (self._fitting, self._rolling):
+            if busy.acquire(timeout=SHUTDOWN_SECONDS):
+                busy.release()
+
+    def destroy_node(self) -> None:
+        self.interrupt()
+        super().destroy_node()
+
     # -- fitting -----------------------------------------------------------------------------------------
 
     def _fit(self, handle: ServerGoalHandle) -> FitPolicy.Result:
         result = FitPolicy.Result(loss=float("nan"), leave_one_out_error=float("nan"), elite_mean_error=float("nan"))
 
         def on_step(step: int, steps: int, loss: float) -> None:
-            if handle.is_cancel_requested:
+            if handle.is_cancel_requested or self._closing.is_set():
                 raise Interrupted
             handle.publish_feedback(FitPolicy.Feedback(step=step, steps=steps, loss=loss))
 
@@ -97,12 +110,15 @@ class PolicyNode(Node):
             session = read_session(source, goal.session)
             policy = fit_policy(session, config, goal.seed, self._features(config), on_step)
             out = Path(goal.out_dir).expanduser() if goal.out_dir else source if source.is_dir() else source.parent
-            result.policy_file = str(store(policy, out))
+            try:
+                result.policy_file = str(store(policy, out))
+            except OSError as error:
+                raise DeftError(codes.BAD_GOAL, f"the policy cannot be written to {out}: {error.strerror}") from None
             origin = policy.provenance
             result.elites, result.warnings = list(origin.elites), list(session.warnings)
             result.loss, result.leave_one_out_error, result.elite_mean_error = origin.loss, origin.error, origin.mean_error
 
-        return self._carry_out(handle, result, run, self._fitting, codes.BAD_GOAL)
+        return self._carry_out(handle, result, run, self._fitting, codes.BAD_GOAL, codes.BAD_GOAL)
 
     def _config_of(self, kind: str) -> PolicyConfig:
         """The node's parameters for a kind of policy. Raises DeftError BAD_GOAL."""
@@ -146,7 +162,11 @@ class PolicyNode(Node):
             known = self._loaded.get(name)
             if known is None or known.state != state:
                 policy = restore(path)
-                known = self._loaded[name] = Loaded(policy, self._features(policy.config), state)
+                try:
+                    features = Features(policy.config)
+                except ConfigError as error:
+                    raise DeftError(codes.NO_POLICY, f"{path} needs its encoder: {error}") from None
+                known = self._loaded[name] = Loaded(policy, features, state)
             return known
 
     @staticmethod
@@ -175,12 +195,16 @@ class PolicyNode(Node):
             except ConfigError as error:
                 raise DeftError(codes.ROLLOUT_BAD_GOAL, str(error)) from None
             loaded = self._policy(goal.policy_file) if goal.policy_file else None
+            if loaded is not None and loaded.policy.provenance.task != task.name:
+                raise DeftError(codes.ROLLOUT_BAD_GOAL, f"{goal.policy_file} is a policy of the task "
+                                f"{loaded.policy.provenance.task}, not of {task.name}")
 
             def residual(seen: ObjectObservation, xi: GraspParameters, seed: int) -> Array:
                 assert loaded is not None
                 return self._residual(loaded, seen, xi, seed)
 
-            graph = GraspGraph(self, task, self._group, codes.ROLLOUT_FAILED, lambda: bool(handle.is_cancel_requested))
+            graph = GraspGraph(self, task, self._group, codes.ROLLOUT_FAILED,
+                               lambda: bool(handle.is_cancel_requested or self._closing.is_set()))
             try:
                 graph.park(goal.seed)
                 done = roll_out(graph, residual, loaded.policy.space if loaded else None, goal.seed, on_phase)
@@ -193,13 +217,13 @@ class PolicyNode(Node):
             if loaded is not None and np.isfinite(done.eps).all():
                 result.residual = conv.residual_to_msg(loaded.policy.space, done.eps)
 
-        return self._carry_out(handle, result, run, self._rolling, codes.ROLLOUT_FAILED)
+        return self._carry_out(handle, result, run, self._rolling, codes.ROLLOUT_FAILED, codes.ROLLOUT_BUSY)
 
     def _carry_out(self, handle: ServerGoalHandle, result: Any, run: Callable[[], None], busy: threading.Lock,
-                   unknown: int) -> Any:
-        """Run a goal and turn its end into the result. `unknown` is the code for what nobody expected."""
+                   unknown: int, occupied: int) -> Any:
+        """Run a goal and turn its end into the result. `unknown` and `occupied` are the codes for what nobody expected."""
         if not busy.acquire(blocking=False):
-            result.error_code, result.error_msg = unknown, "another goal of this kind is in progress"
+            result.error_code, result.error_msg = occupied, "another goal of this kind is in progress"
             handle.abort()
             return result
         try:
@@ -207,7 +231,10 @@ class PolicyNode(Node):
             handle.succeed()
         except Interrupted:
             result.error_msg = "cancelled"
-            handle.canceled()
+            if handle.is_cancel_requested:
+                handle.canceled()
+            else:  # the node is being shut down
+                handle.abort()
         except DeftError as error:
             result.error_code, result.error_msg = error.code, error.message
             self.get_logger().error(error.message)

@@ -79,7 +79,7 @@ class ResidualPolicy:
     @cached_property
     def _network(self) -> Network:
         assert self.condition is not None
-        with torch.random.fork_rng():
+        with one_thread(), torch.random.fork_rng():
             network = make_network(self.config, self.space.size).double()
         network.load_state_dict({name: torch.tensor(w) for name, w in self.weights.items()})
         return network.eval()
@@ -93,6 +93,9 @@ class ResidualPolicy:
         Raises:
             DeftError: BAD_INPUT; xi is of another hand, or the features are of another encoder.
         """
+        if xi.hand != self.provenance.hand or not xi.finite():
+            raise DeftError(codes.BAD_INPUT, f"the policy is of the hand {self.provenance.hand}; the grasp is of '{xi.hand}'"
+                            + ("" if xi.finite() else " and not finite"))
         y = np.zeros(self.space.size)
         try:
             if self.condition is not None:

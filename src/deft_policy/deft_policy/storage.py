@@ -1,4 +1,4 @@
-"""A policy on disk: `policy.yaml`, which a person can read, and `policy.safetensors` beside it."""
+"""A policy on disk: `policy.yaml`, which a person can read, and `policy-<hash>.safetensors` beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 import os
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _weights_named(path: Path) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     """Atomically, and on disk when it returns."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
@@ -123,8 +124,7 @@ def restore(path: Path) -> ResidualPolicy:
     if not file.is_file():
         raise DeftError(codes.NO_POLICY, f"there is no policy at {path}; make one with `deft fit --session FOLDER`")
     try:
-        described = load_config(PolicyFile, file)
-        data = (file.parent / described.weights).read_bytes()
+        described, data = _read(file)
         if described.schema_version > SCHEMA:
             raise DeftError(codes.NO_POLICY, f"{file} was written by a later DEFT (policy schema {described.schema_version}, "
                             f"this one reads up to {SCHEMA})")
@@ -134,6 +134,16 @@ def restore(path: Path) -> ResidualPolicy:
         return _assembled(described, load(data))
     except (ConfigError, OSError, SafetensorError, ValueError, KeyError) as error:
         raise DeftError(codes.NO_POLICY, f"{file} cannot be used: {error}; fit the policy again") from None
+
+
+def _read(file: Path) -> tuple[PolicyFile, bytes]:
+    """The description and its weights; again when another policy took its place between the two."""
+    described = load_config(PolicyFile, file)
+    try:
+        return described, (file.parent / described.weights).read_bytes()
+    except FileNotFoundError:
+        again = load_config(PolicyFile, file)
+        return again, (file.parent / again.weights).read_bytes()
 
 
 def _assembled(described: PolicyFile, tensors: dict[str, Array]) -> ResidualPolicy:

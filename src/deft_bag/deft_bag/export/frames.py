@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ class Frames:
 class _Track:
     """Stamps and values of a topic, as far back as they are needed."""
 
-    stamps: list[float]
-    values: list[Any]
+    stamps: list[float] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
 
     def add(self, stamp: float, value: Any) -> None:
         """The next one. A clock that was set back begins anew."""
@@ -64,36 +64,50 @@ def frames(source: Path, session: RecordedSession, fps: int) -> Iterator[Frames]
         fps: Hz of the robot's clock.
     """
     wanted = {(e.episode, e.attempt): e for e in session.episodes if e.status == "scored" and e.phases}
-    joints, pictures = _Track([], []), _Track([], [])
-    names: tuple[str, ...] = ()
+    joints: dict[str, _Track] = {}
+    pictures: dict[str, _Track] = {}
     with Bag(bag_of(source)) as bag:
         for message in bag.messages((EPISODE, JOINT_STATE, COMPRESSED_IMAGE)):
             decoded = message.decoded()
             if message.type == EPISODE:
                 key = int(decoded.episode), int(decoded.attempt)
-                if decoded.session == session.id and decoded.status == EXECUTED and key in wanted and names:
-                    yield from _of(wanted.pop(key), joints, pictures, names, fps)
+                if decoded.session == session.id and decoded.status == EXECUTED and key in wanted and joints:
+                    found = list(_of(wanted[key], _fullest(joints, wanted[key]), _colour(pictures), fps))
+                    if found:
+                        del wanted[key]
+                    yield from found
                 continue
             stamp = float(decoded.header.stamp.sec) + 1e-9 * float(decoded.header.stamp.nanosec)
-            if message.type == COMPRESSED_IMAGE:
-                pictures.add(stamp, bytes(decoded.data))
-                continue
-            if tuple(decoded.name) != names:
-                names = tuple(decoded.name)
-                joints = _Track([], [])
-            joints.add(stamp, np.array(decoded.position, float))
+            if message.type == JOINT_STATE:
+                joints.setdefault(message.topic, _Track()).add(stamp, (tuple(decoded.name), np.array(decoded.position, float)))
+            elif "compressedDepth" not in decoded.format:
+                pictures.setdefault(message.topic, _Track()).add(stamp, bytes(decoded.data))
 
 
-def _of(episode: RecordedEpisode, joints: _Track, pictures: _Track, names: tuple[str, ...], fps: int) -> Iterator[Frames]:
+def _fullest(joints: dict[str, _Track], episode: RecordedEpisode) -> _Track:
+    """Of several topics with joint states the one that says most while the episode lasts."""
+    start, end = episode.phases[0][1], episode.phases[-1][2]
+
+    def said(track: _Track) -> int:
+        return sum(len(names) for stamp, (names, _) in zip(track.stamps, track.values, strict=True) if start <= stamp <= end)
+
+    return max(joints.values(), key=said)
+
+
+def _colour(pictures: dict[str, _Track]) -> _Track:
+    """Of several cameras' topics that of the colour images, else the first by name."""
+    return pictures[min(pictures, key=lambda name: ("/color/" not in name, name))] if pictures else _Track()
+
+
+def _of(episode: RecordedEpisode, joints: _Track, pictures: _Track, fps: int) -> Iterator[Frames]:
     """The frames of one episode; nothing where no joint state lies in it."""
     start, end = episode.phases[0][1], episode.phases[-1][2]
-    stamps = np.array(joints.stamps)
-    inside = (stamps >= start) & (stamps <= end)
-    if inside.sum() < 2:
+    rows = [(stamp, value) for stamp, value in zip(joints.stamps, joints.values, strict=True) if start <= stamp <= end]
+    if len(rows) < 2 or len({names for _, (names, _) in rows}) > 1:
         return
-    times = np.arange(start, end, 1.0 / fps)
-    positions = np.array(joints.values)[inside]
-    moved = np.stack([np.interp(times, stamps[inside], column) for column in positions.T], axis=1)
+    names = rows[0][1][0]
+    times, stamps = np.arange(start, end, 1.0 / fps), np.array([stamp for stamp, _ in rows])
+    moved = np.stack([np.interp(times, stamps, column) for column in np.array([q for _, (_, q) in rows]).T], axis=1)
     yield Frames(episode, times, names, moved, _seen(pictures, times))
 
 

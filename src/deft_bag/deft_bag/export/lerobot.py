@@ -118,14 +118,15 @@ class _Writer:
         row = {"episode_index": written.episodes, "tasks": [self._session.text], "length": n, "dataset_from_index": first,
                "dataset_to_index": first + n, "data/chunk_index": 0, "data/file_index": 0, "meta/episodes/chunk_index": 0,
                "meta/episodes/file_index": 0, "deft/episode": grasp.episode.episode, "deft/session": self._session.id}
+        if written.episodes and (grasp.pictures is None) != (self._video is None):
+            raise DeftError(codes.BAD_BAG, f"the bag has pictures of some episodes and not of others, first of episode "
+                            f"{grasp.episode.episode}")
         if grasp.pictures is not None:
             self._film(grasp.pictures)
             stats[CAMERA] = _pixel_statistics(grasp.pictures)
             row |= {f"videos/{CAMERA}/chunk_index": 0, f"videos/{CAMERA}/file_index": 0,
                     f"videos/{CAMERA}/from_timestamp": first / self._fps,
                     f"videos/{CAMERA}/to_timestamp": (first + n) / self._fps}
-        elif self._video is not None:
-            raise DeftError(codes.BAD_BAG, f"the bag has no pictures of episode {grasp.episode.episode}, but of others")
         written.rows.append(row | {f"stats/{name}/{key}": value.tolist() for name, each in stats.items()
                                    for key, value in each.items()})
         written.stats.append(stats)
