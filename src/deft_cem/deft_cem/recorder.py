@@ -146,9 +146,10 @@ class _JointListener:
         self._thread.start()
 
     def _listen(self) -> None:
+        subscription = self._subscription.handle
         while not self._stopping.wait(POLL_SECONDS):
-            with self._subscription.handle as handle:
-                taken = handle.take_message(JointState, True)
+            with subscription:
+                taken = subscription.take_message(JointState, True)
             if taken is not None:
                 self._keep(taken[0])
 
