@@ -49,9 +49,9 @@ def test_a_second_graph_is_refused(robot_driver):
 
 
 @pytest.mark.parametrize(("number", "wrong", "right", "message"), [
-    (9, "elites: 5", "elits: 5", "unknown parameter 'search.deft.elits': did you mean 'search.deft.elites'"),
+    (9, " elites: 5", " elits: 5", "unknown parameter 'search.deft.elits': did you mean 'search.deft.elites'"),
     (10, "deft_perception:", "deft_perceptoin:", "unknown node 'deft_perceptoin': did you mean 'deft_perception'"),
-    (11, "elites: 5", "elites: 1", "elites"), (12, "prior: learned", "prior: heuristik", "did you mean 'heuristic'")])
+    (11, " elites: 5", " elites: 1", "elites"), (12, "prior: learned", "prior: heuristik", "did you mean 'heuristic'")])
 def test_a_wrong_parameter_file_is_refused(tmp_path, number, wrong, right, message):
     # a domain each: a graph that was torn down stays in discovery for a moment
     os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = domain(number), "LOCALHOST"

@@ -46,7 +46,9 @@ from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
 
 CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the simulation runs free, but
-STATE_GAP = 0.1      # s of wall time for a picture after which joint states are sent again, so that they do not look old
+# While a scene is laid or rendered the world stands still for a while. A robot's joint state broadcaster does not
+# wait for the camera: the last state is sent again after BEAT, for STANDSTILL at most, s of wall time.
+BEAT, STANDSTILL = 0.1, 3.0
 LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
@@ -70,10 +72,13 @@ class SimNode(Node):
         self._jobs: queue.SimpleQueue[tuple[Callable[[SimWorld], Any], Future[Any]]] = queue.SimpleQueue()
         self._make_interfaces()
         self._stopping = threading.Event()
+        self._told: tuple[JointState, float] | None = None  # the last joint state, and when, s of wall time
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="deft_sim", daemon=True)
         self._thread.start()
         self._ready.result(timeout=120)
+        self._heart = threading.Thread(target=self._beat, name="joint_states_again", daemon=True)
+        self._heart.start()
 
     def _make_interfaces(self) -> None:
         camera = self.robot.camera.namespace
@@ -174,9 +179,18 @@ class SimNode(Node):
     def _publish_state(self, world: SimWorld) -> None:
         stamp = conv.stamp_msg(round(world.clock * 1e9))
         position, velocity = world.joint_state()
-        self._joint_states.publish(JointState(header=Header(stamp=stamp), name=list(world.joint_names),
-                                              position=position.tolist(), velocity=velocity.tolist()))
+        state = JointState(header=Header(stamp=stamp), name=list(world.joint_names), position=position.tolist(),
+                           velocity=velocity.tolist())
+        self._joint_states.publish(state)
+        self._told = state, time.monotonic()
         self._clock_publisher.publish(Clock(clock=stamp))
+
+    def _beat(self) -> None:
+        """Send the last joint state again while the simulation thread is busy with something else."""
+        while not self._stopping.wait(BEAT):
+            told = self._told
+            if told is not None and BEAT < time.monotonic() - told[1] < STANDSTILL:
+                self._joint_states.publish(told[0])
 
     def _show(self, world: SimWorld) -> None:
         """Render, unless nothing has changed since the last frame."""
@@ -197,8 +211,6 @@ class SimNode(Node):
             return
         self._show(world)
         took = time.monotonic() - now
-        if took > STATE_GAP:
-            self._publish_state(world)
         self._last_frame = world.clock
         self._next_frame = world.clock + 1.0 / self._settings.camera_rate
         self._next_frame_wall = now + max(1.0 / self._settings.camera_rate, took / CAMERA_SHARE) * (not self._factor)
@@ -219,6 +231,7 @@ class SimNode(Node):
     def destroy_node(self) -> None:
         self._stopping.set()
         self._thread.join(timeout=5)
+        self._heart.join(timeout=1)
         super().destroy_node()
 
 
