@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rclpy.action import ActionServer
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -139,6 +141,11 @@ class ComposedGraph:
             executor.shutdown(timeout_sec=2)
         for node, _, thread in reversed(self._running):
             thread.join(timeout=2)
+            for waitable in list(node.waitables):  # an action server keeps its node alive until it is destroyed itself
+                if isinstance(waitable, ActionServer):
+                    waitable.destroy()
             node.destroy_node()
         self._running.clear()
+        self.nodes.clear()
+        gc.collect()  # what still refers to a node in a circle would be seen by the next graph of this process
         rclpy.try_shutdown()
