@@ -31,7 +31,7 @@ HEADER = 4  # bytes before a serialized message, of which the second says its by
 ZSTD = b"\x28\xb5\x2f\xfd"  # what a message begins with that was compressed by itself
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class BagMessage:
     """One message as it stands in a bag.
 
@@ -216,8 +216,8 @@ class Bag:
         given: set[tuple[str, int, int]] = set()
         try:
             for message in _messages(file.reader, file.types, types):
-                given.add((message.topic, message.time, len(message.data)))
                 yield message
+                given.add((message.topic, message.time, len(message.data)))
             return
         except Exception as error:  # rosbags raises what struct, zstd, sqlite or its own checks raise
             lost = Lost([f"reading breaks off: {error!r}"])
@@ -234,9 +234,10 @@ class Bag:
 def _messages(reader: Reader, store: Typestore, types: Collection[str]) -> Iterator[BagMessage]:
     """What a reader has of some types."""
     wanted = [c for c in reader.connections if not types or c.msgtype in types]
+    kinds = {c.id: (c.topic, c.msgtype) for c in wanted}
     for connection, time, data in reader.messages(wanted) if wanted else ():
-        plain = zstandard.decompress(data) if data[:4] == ZSTD else data
-        yield BagMessage(connection.topic, connection.msgtype, time, plain, store)
+        topic, kind = kinds[connection.id]
+        yield BagMessage(topic, kind, time, zstandard.decompress(data) if data.startswith(ZSTD) else data, store)
 
 
 def _numbered(path: Path) -> tuple[int, str]:
