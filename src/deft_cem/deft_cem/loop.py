@@ -17,14 +17,12 @@ from deft_cem.control import SessionControl, SessionFinished
 from deft_cem.methods import Method, Sample
 from deft_cem.session import EpisodeState, Session
 from deft_cem.skills import Look, Skills
-from deft_core.errors import DeftError, Interrupted
+from deft_core.errors import INFEASIBLE_GRASP, DeftError, Interrupted
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array, GraspParameters
 
 CAMERA_RETRY_SECONDS = 0.5
-# Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
-STOPPED = 406
-INFEASIBLE = (401, 402, 403, 404, 405, 410)
+STOPPED = 406  # code of CheckGrasp and ExecuteGrasp
 
 
 @dataclass
@@ -205,7 +203,7 @@ class FineTuningLoop:
         try:
             self._skills.check(self._space.apply(xi, sample.eps), look, self._session.spec.task)
         except DeftError as error:
-            if error.code not in INFEASIBLE:
+            if error.code not in INFEASIBLE_GRASP:
                 raise
             return error.message
         return ""
@@ -218,7 +216,7 @@ class FineTuningLoop:
             raise DeftError(codes.NO_RESIDUAL, error.message)
         if error.code == STOPPED:  # somebody wants the robot to stand still: no attempt is used up
             raise DeftError(codes.PIPELINE_FAILED, f"{error.message}, then run again with the same session folder")
-        if of_grasp and (error.code in INFEASIBLE or error.code // 100 in (2, 3)):
+        if of_grasp and (error.code in INFEASIBLE_GRASP or error.code // 100 in (2, 3)):
             self._finish(episode, attempt, "infeasible", reason=error.message)
         elif attempt + 1 < MAX_ATTEMPTS:
             self._session.record("retry", episode=episode, attempt=attempt + 1, status="aborted", reason=error.message)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
+INFEASIBLE_GRASP = (401, 402, 403, 404, 405, 410)
+
 
 class DeftError(Exception):
     """A failure with the `error_code` that the interface documents and a message that names the fix.

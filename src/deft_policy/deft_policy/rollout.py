@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from deft_core.errors import DeftError
+from deft_core.errors import INFEASIBLE_GRASP, DeftError
 from deft_core.residual import SHARES, ResidualSpace
 from deft_core.types import Array, GraspParameters
 from deft_policy import codes
 
 Residual = Callable[[Any, GraspParameters, int], Array]  # what is seen, xi, a seed -> eps; raises DeftError
-NOT_THIS_GRASP = (401, 402, 403, 404, 405, 410)  # codes of CheckGrasp that speak of the grasp, not of the robot
 
 
 class Graph(Protocol):
@@ -79,7 +78,7 @@ def _chosen(graph: Graph, residual: Residual, space: ResidualSpace, seen: Any, x
                 graph.check(space.apply(xi, share * whole), seen)
                 return share * whole, f"{share:.0%} of the residual: {why}" if why else ""
             except DeftError as error:
-                if error.code not in NOT_THIS_GRASP:
+                if error.code not in INFEASIBLE_GRASP:
                     raise
                 why = why or error.message
     except DeftError as error:
@@ -93,7 +92,7 @@ def _check_prior(graph: Graph, xi: GraspParameters, seen: Any, before: str) -> N
     try:
         graph.check(xi, seen)
     except DeftError as error:
-        if error.code not in NOT_THIS_GRASP:
+        if error.code not in INFEASIBLE_GRASP:
             raise
         also = f"{before}; " if before else ""
         raise DeftError(codes.ROLLOUT_INFEASIBLE, f"{also}the prior's grasp cannot be executed: {error.message}") from None
