@@ -21,6 +21,7 @@ finetune: setup
 	@$(ENV) && deft finetune $(TASK) --sim --episodes $(EPISODES) --seed $(SEED) $(if $(SESSION),--session "$(SESSION)")
 
 test: setup lint
+	@$(PYTHON) tools/test_programs.py
 	@$(ENV) && python -m pytest test
 
 affordance: setup

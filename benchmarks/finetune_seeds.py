@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 
 from deft_core.config import default_config_dir
-from deft_operator.curve import running_mean
+from deft_operator.plots import running_mean
 
 WINDOW = 10  # episodes that "first" and "last" stand for
 

@@ -49,6 +49,7 @@ class StandInGraph:
         self.desk, self.failures, self.die_after = desk, failures or {}, die_after
         self.executed, self.last, self.asked, self.steps = [], None, [], 0
         self._answers = answers
+        self.proposed, self.on_proposal = [], None
         self.contacts: dict[int, np.ndarray] = {}
         self.fits: list[int] = []  # how many episodes were scored at each fit
         self.fits_when_asked: list[int] = []  # of the policy's residuals, how many fits there had been
@@ -90,6 +91,11 @@ class StandInGraph:
 
     def park(self, seed):
         self._step("park")
+
+    def propose(self, proposal):
+        self.proposed.append(proposal)
+        if proposal is not None and proposal.needs_answer and self.on_proposal is not None:
+            self.on_proposal(proposal)
 
     def final_picture(self, episode, attempt):
         if self.last is None:

@@ -9,6 +9,8 @@ from pathlib import Path
 SRC = Path(__file__).resolve().parent.parent.parent / "src"
 # Thin ROS layers; everything else is core.
 ROS_SIDE = ("/ros/", "node.py", "graph_skills.py", "robot_port.py", "deft_operator/client.py", "deft_operator/progress.py",
+            "deft_operator/graph_link.py", "deft_operator/spun_node.py", "deft_operator/panel/",
+            "deft_operator/web/app.py", "deft_operator/web/server.py", "markers.py",
             "deft_bringup/graph.py", "setup.py", "episode_records.py", "deft_cem/recorder.py", "deft_cem/policy_client.py")
 
 ALSO = {"deft_human_video": ("deft_perception", "deft_retarget"), "deft_cem": ("deft_bag",), "deft_policy": ("deft_bag",)}
@@ -17,7 +19,8 @@ CHECK = """
 import importlib, importlib.abc, sys
 class Blocked(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in ('rclpy', 'deft_msgs', 'sensor_msgs', 'geometry_msgs', 'rosgraph_msgs', 'std_msgs'):
+        if name.split('.')[0] in ('rclpy', 'deft_msgs', 'sensor_msgs', 'geometry_msgs', 'rosgraph_msgs', 'std_msgs',
+                                  'visualization_msgs'):
             raise ImportError(f'{name} is blocked')
 sys.meta_path.insert(0, Blocked())
 for name in sys.argv[1:]:

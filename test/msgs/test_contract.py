@@ -9,6 +9,7 @@ from deft_msgs.action import Evaluate, FineTune, FitPolicy, Rollout
 from deft_msgs.msg import Episode, ObjectObservation
 from deft_msgs.srv import (
     AmendReward,
+    AnswerProposal,
     CheckGrasp,
     ControlSession,
     Observe,
@@ -66,6 +67,9 @@ def test_cem_codes_match():
         amend.NO_SUCH_EPISODE, amend.BAD_REWARD, amend.NOT_SAVED)
     assert (codes.NO_SESSION, codes.NOT_NOW, codes.BAD_COMMAND, codes.CONTROL_NOT_SAVED) == (
         control.NO_SESSION, control.NOT_NOW, control.BAD_COMMAND, control.NOT_SAVED)
+    approve = AnswerProposal.Request
+    assert (codes.NOTHING_PROPOSED, codes.WRONG_PROPOSAL, codes.BAD_DECISION, codes.APPROVAL_NOT_SAVED) == (
+        approve.NOTHING_PROPOSED, approve.WRONG_PROPOSAL, approve.BAD_ANSWER, approve.NOT_SAVED)
     assert codes.NO_RESIDUAL + 100 == Evaluate.Goal.NO_RESIDUAL
     observe = Observe.Request
     assert codes.CAMERA_PROBLEMS == (observe.CAMERA_STALE, observe.CAMERA_FROZEN, observe.CLOCK_JUMP)

@@ -8,8 +8,10 @@ from deft_msgs.srv import PredictAffordance
 from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
 
 from deft_affordance import codes
+from deft_affordance.markers import affordance_markers
 from deft_affordance.overlay import overlay
 from deft_affordance.predictor import Contact, ObjectView, Prediction, contact_in_space
 from deft_affordance.priors import PRIORS, make_predictor
@@ -21,7 +23,7 @@ from deft_core.ros.qos import LATCHED
 
 
 class AffordanceNode(Node):
-    """Service `deft/predict_affordance`; publishes `deft/affordance_overlay` for people."""
+    """Service `deft/predict_affordance`; publishes `deft/affordance_overlay` and `deft/affordance_markers` for people."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("deft_affordance", **kwargs)
@@ -30,6 +32,7 @@ class AffordanceNode(Node):
         refuse_unknown_parameters(self)
         self._predictor = make_predictor(prior, weights)
         self._overlay = self.create_publisher(Image, names.AFFORDANCE_OVERLAY, LATCHED)
+        self._markers = self.create_publisher(MarkerArray, names.AFFORDANCE_MARKERS, LATCHED)
         self.create_service(PredictAffordance, names.PREDICT_AFFORDANCE, self._predict)
 
     def _predict(self, request: PredictAffordance.Request,
@@ -49,7 +52,9 @@ class AffordanceNode(Node):
         prediction = self._predictor.predict(view, request.wrist, np.random.default_rng(request.seed))
         contact = contact_in_space(prediction, view, depth)
         self._overlay.publish(conv.image_to_msg(overlay(view, prediction, contact), "rgb8", seen.header))
-        return self._message(seen, prediction, contact)
+        found = self._message(seen, prediction, contact)
+        self._markers.publish(affordance_markers(found))
+        return found
 
     @staticmethod
     def _view(seen: ObjectObservation, text: str) -> ObjectView:

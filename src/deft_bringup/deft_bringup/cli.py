@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import affordance_cli, hand_cli, human_video_cli, policy_cli, session_cli
+from deft_bringup import affordance_cli, hand_cli, human_video_cli, operator_cli, policy_cli, session_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 from deft_bringup.ros_client import operator_client, ros
 
@@ -27,6 +27,8 @@ app.add_typer(session_cli.app, name="session")
 app.command()(session_cli.reward)
 app.command()(session_cli.amend)
 app.command()(session_cli.export)
+app.command()(operator_cli.panel)
+app.command()(operator_cli.report)
 app.command()(policy_cli.fit)
 app.command()(policy_cli.dataset)
 app.command()(human_video_cli.extract)
@@ -264,7 +266,7 @@ def _cancelled_by_signals(console: Console) -> threading.Event:
 def _run(goal: Any, as_json: bool) -> None:
     """Run a goal with progress, then show its summary; Ctrl-C cancels, and the session can be resumed."""
     from deft_operator.client import ServerRestarted
-    from deft_operator.curve import draw
+    from deft_operator.plots import draw
     from deft_operator.progress import ProgressView, session_table
 
     console = Console(stderr=as_json)
@@ -283,8 +285,9 @@ def _run(goal: Any, as_json: bool) -> None:
         summary = json.loads((folder / "summary.json").read_text())
         draw(summary, folder / "learning_curve.png")
         console.print(session_table(summary))
-        console.print(f"{folder}/summary.json, learning_curve.png; {time.monotonic() - started:.0f} s", highlight=False,
-                      soft_wrap=True)
+        operator_cli.write_report([folder], folder / "report.html")
+        console.print(f"{folder}/summary.json, learning_curve.png, report.html; {time.monotonic() - started:.0f} s",
+                      highlight=False, soft_wrap=True)
         if as_json:
             print(json.dumps(summary))
     if cancel.is_set():

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from deft_cem.control import SessionControl
+from deft_cem.approval import Approval, ApprovalDesk, Decision
+from deft_cem.control import SessionControl, SessionFinished
 from deft_cem.rewards.automatic import Judge
 from deft_cem.rewards.config import RewardConfig
 from deft_cem.rewards.desk import Answer, RewardDesk, Wanted
 from deft_cem.rewards.ranking import Insertion, most_questions
 from deft_cem.session import EpisodeState, Session
-from deft_cem.skills import Comparison, Look, Request, Skills
+from deft_cem.skills import Comparison, Look, Proposal, Request, Skills
 from deft_core.errors import Interrupted
 
 MAX_ATTEMPTS = 3      # of one episode that was aborted or voided
@@ -20,15 +22,17 @@ POLL_SECONDS = 0.2    # between looks at the cancel flag while waiting
 
 
 class Asking:
-    """The operator's side of the loop: scores, comparisons, resets.
+    """The operator's side of the loop: approvals, scores, comparisons, resets.
 
     Args:
+        approvals: where planned grasps are approved; None where they need not be.
         judge: what rewards pictures; None where only people do.
         cancelled: polled while waiting; true raises Interrupted.
     """
 
     def __init__(self, session: Session, desk: RewardDesk, skills: Skills, control: SessionControl, config: RewardConfig,
-                 judge: Judge | None, cancelled: Callable[[], bool]) -> None:
+                 judge: Judge | None, cancelled: Callable[[], bool], approvals: ApprovalDesk | None = None) -> None:
+        self._approvals = approvals
         self._session, self._desk, self._skills, self._control = session, desk, skills, control
         self._config, self._judge, self._cancelled = config, judge, cancelled
 
@@ -50,6 +54,38 @@ class Asking:
             self._compare(state, look)
         else:
             self._score(state, look)
+
+    @property
+    def requires_approval(self) -> bool:
+        """Whether planned grasps wait for a person."""
+        return self._approvals is not None
+
+    def approved(self, proposal: Proposal) -> Decision:
+        """Show a planned grasp, and wait for a person's word where one is wanted, however long it takes.
+
+        A rejection is on disk before it counts. Raises SessionFinished when the session is ended meanwhile.
+        """
+        self._skills.propose(proposal)
+        desk = self._approvals
+        if desk is None:
+            return Decision.approve
+
+        def save(approval: Approval) -> None:
+            if approval.decision is Decision.reject:
+                self._session.record("rejected", episode=proposal.episode, attempt=proposal.attempt, draw=proposal.draw,
+                                     eps=proposal.eps.tolist(), note=approval.note)
+
+        try:
+            desk.open(proposal.session, proposal.episode, proposal.draw, save)
+            while (approval := desk.wait(POLL_SECONDS)) is None:
+                if self._cancelled():
+                    raise Interrupted
+                if self._control.finishing is not None:
+                    raise SessionFinished
+        finally:
+            desk.close()
+            self._skills.propose(replace(proposal, needs_answer=False))
+        return approval.decision
 
     def reset(self, episode: int, reason: str) -> None:
         """Ask for the scene of an episode to be made ready."""

@@ -1,4 +1,4 @@
-"""Error codes of deft_msgs SubmitReward, AmendReward, ControlSession and FineTune, for the ROS-free core.
+"""Error codes of deft_msgs SubmitReward, AmendReward, ControlSession, AnswerProposal and FineTune, for the ROS-free core.
 
 A contract test keeps them equal.
 """
@@ -22,6 +22,12 @@ NO_SESSION = 521
 NOT_NOW = 522
 BAD_COMMAND = 523
 CONTROL_NOT_SAVED = 524
+
+# of AnswerProposal
+NOTHING_PROPOSED = 531
+WRONG_PROPOSAL = 532
+BAD_DECISION = 533
+APPROVAL_NOT_SAVED = 534
 
 BAD_GOAL = 601
 SESSION_MISMATCH = 602

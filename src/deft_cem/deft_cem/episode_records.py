@@ -14,6 +14,7 @@ from deft_cem import __version__
 from deft_cem.control import SessionControl
 from deft_cem.loop import Progress, seconds_left
 from deft_cem.methods import Method
+from deft_cem.search.gaussian import best
 from deft_cem.session import EpisodeState, Session
 from deft_core.config import content_hash
 from deft_core.descriptions import HandConfig, RobotConfig
@@ -27,17 +28,27 @@ if TYPE_CHECKING:
 AWAITED, RETRY = "executed", "retry"  # statuses of episodes that have no final one
 
 
-def status_message(session: Session, method: Method, progress: Progress, control: SessionControl, elapsed: float,
-                   done_before: int) -> SessionStatus:
-    """Where the session stands; `elapsed` s since it was opened here, with `done_before` episodes finished then."""
+def status_message(session: Session, method: Method, progress: Progress, control: SessionControl, space: ResidualSpace,
+                   elapsed: float, done_before: int, elites: int, requires_approval: bool) -> SessionStatus:
+    """Where the session stands; `elapsed` s since it was opened here, with `done_before` episodes finished then.
+
+    Args:
+        space: where eps lives.
+        elites: how many of the best episodes are named.
+    """
     finished, rewards, scored, spec = session.finished(), session.rewards(), session.scored(), session.spec
     spread = method.spread(progress.episode, scored)
+    unknown = [math.nan] * space.size
     return SessionStatus(
         session=session.id, session_dir=str(session.folder), task=spec.task, object_set=spec.object_set,
         method=method.name, state=progress.state, episode=progress.episode, episodes=spec.episodes,
         scored=len(rewards), infeasible_samples=progress.infeasible_samples, finished_episodes=[s.episode for s in finished],
         statuses=[s.status for s in finished],
         rewards=[rewards.get(s.episode, math.nan) for s in finished], best_reward=session.best_reward(),
+        rejected_samples=progress.rejected_samples, requires_approval=requires_approval,
+        successes=[success_value(s.success) for s in finished],
+        elites=[s.episode for s in best(scored, elites)], residual_names=list(space.names),
+        residual_sigma=space.sigma.tolist(), residuals=[v for s in finished for v in (unknown if s.eps is None else s.eps)],
         mean_shift=float(np.linalg.norm(spread.mean)) if spread else math.nan,
         mean_sigma=float(spread.std.mean()) if spread else math.nan, seconds_elapsed=elapsed,
         seconds_left=seconds_left(session, elapsed, len(finished) - done_before), pausing=control.pausing,

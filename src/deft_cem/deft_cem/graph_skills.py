@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from deft_msgs.msg import Affordance, ObjectObservation, RewardRequest
+from deft_msgs.msg import Affordance, GraspProposal, ObjectObservation, RewardRequest
+from deft_msgs.srv import CheckGrasp
 from PIL import Image
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -20,8 +21,10 @@ from sensor_msgs.msg import CompressedImage
 from deft_cem import codes
 from deft_cem.policy_client import PolicyClient
 from deft_cem.recorder import Recorder
-from deft_cem.skills import Look, Outcome, Request
+from deft_cem.residual_markers import residual_markers
+from deft_cem.skills import Look, Outcome, Proposal, Request
 from deft_core.descriptions import CameraConfig, TaskConfig
+from deft_core.residual import ResidualSpace
 from deft_core.ros import conversions as conv
 from deft_core.ros import qos
 from deft_core.ros.grasp_graph import GraspGraph
@@ -43,9 +46,11 @@ class GraphSkills:
     """
 
     def __init__(self, node: Node, camera: CameraConfig, task: TaskConfig, object_set: str, group: CallbackGroup,
-                 requests: Publisher, pictures: Path, recorder: Recorder, policy: PolicyClient,
-                 cancelled: Callable[[], bool]) -> None:
+                 requests: Publisher,
+                 tell_proposal: Callable[..., None], space: ResidualSpace, pictures: Path, recorder: Recorder,
+                 policy: PolicyClient, cancelled: Callable[[], bool]) -> None:
         self._task, self._object_set, self._requests = task, object_set, requests
+        self._tell_proposal, self._space, self._checked = tell_proposal, space, CheckGrasp.Response()
         self._pictures, self._recorder, self._policy = pictures, recorder, policy
         self._graph = GraspGraph(node, task, group, codes.PIPELINE_FAILED, cancelled)
         self._image: AnyImage | None = None
@@ -96,7 +101,7 @@ class GraphSkills:
 
     def check(self, grasp: GraspParameters, look: Look, task: str) -> None:
         """See Skills."""
-        self._graph.check(grasp, look.handle)
+        self._checked = self._graph.check(grasp, look.handle)
 
     def execute(self, grasp: GraspParameters, look: Look, task: str, seed: int, on_phase: Callable[[str], None]) -> Outcome:
         """See Skills."""
@@ -106,6 +111,22 @@ class GraphSkills:
         self.image_end = self._jpeg(self._image_between(held[0][0], held[-1][1]) if held else None)
         return Outcome(conv.grasp_from_msg(result.executed), result.clearance_lift, result.stop_reason,
                        conv.phases_from_msg(result.phases), result.planning_seconds)
+
+    def propose(self, proposal: Proposal | None) -> None:
+        """See Skills. Publishes the latched proposal, and eps as arrows from the prior's grasp."""
+        if proposal is None:
+            self._tell_proposal(GraspProposal())
+            return
+        seen, checked = self.observation, self._checked
+        message = GraspProposal(
+            session=proposal.session, task=self._task.name, episode=proposal.episode, attempt=proposal.attempt,
+            draw=proposal.draw, needs_answer=proposal.needs_answer, xi=conv.grasp_to_msg(proposal.xi),
+            eps=conv.residual_to_msg(self._space, proposal.eps), executed=checked.executed, control=proposal.control,
+            repeat_of=-1 if proposal.repeat_of is None else proposal.repeat_of, picture=seen.picture,
+            camera_info=seen.camera_info, camera_pose=seen.camera_pose, contact_pixels=self.affordance.contact_pixels,
+            preview=checked.preview)
+        message.header.stamp, message.header.frame_id = seen.header.stamp, seen.base_frame
+        self._tell_proposal(message, residual_markers(message))
 
     def residual(self, look: Look, xi: GraspParameters, seed: int) -> Array:
         """See Skills."""

@@ -115,6 +115,7 @@ class Jobs:
         tuned = method.result([]) if isinstance(method, FixedMethod) else None
         resolved = {"software_version": __version__, "task": task.model_dump(mode="json"), "robot": robot,
                     "calibration": camera, "hand": self._hand.model_dump(mode="json"),
+                    "residual_sigma": self._basis.space.sigma.tolist(),
                     "search": self._search.model_dump(mode="json"), "rewards": self._rewards.model_dump(mode="json"),
                     "tuned": None if tuned is None else tuned.tolist(), "policy": _policy_hash(policy_file),
                     "method": method.name, "seed": seed, "episodes": episodes, "object_set": object_set}

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from deft_cem import codes
+from deft_cem.approval import Decision
 from deft_cem.asking import MAX_ATTEMPTS, POLL_SECONDS, Asking
 from deft_cem.control import SessionControl, SessionFinished
 from deft_cem.methods import Method, Sample
 from deft_cem.session import EpisodeState, Session
-from deft_cem.skills import Look, Skills
+from deft_cem.skills import Look, Proposal, Skills
 from deft_core.errors import INFEASIBLE_GRASP, DeftError, Interrupted
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array, GraspParameters
@@ -33,6 +34,7 @@ class Progress:
     episode: int = 0
     message: str = ""
     infeasible_samples: int = 0
+    rejected_samples: int = 0
 
 
 def grasp_record(grasp: GraspParameters) -> dict[str, Any]:
@@ -64,7 +66,8 @@ class FineTuningLoop:
         self._skills, self._asking, self._control = skills, asking, control
         self._on_progress, self._on_executed, self._on_finished = on_progress, on_executed, on_finished
         self._cancelled, self._reset_first, self._fits = cancelled, reset_first, fit_policy and method.learns
-        self.progress = Progress(infeasible_samples=sum(s.redraws for s in session.finished()))
+        self.progress = Progress(infeasible_samples=sum(s.redraws for s in session.finished()),
+                                 rejected_samples=sum(len(s.rejected) for s in session.finished()))
         self._seconds: dict[str, float] = {}
         self._policy_fitted = False
 
@@ -88,6 +91,8 @@ class FineTuningLoop:
                 ready = True
         except SessionFinished:
             pass
+        finally:
+            self._skills.propose(None)
         ended = self._control.finishing
         if ended is not None and self._session.next_episode() is not None:
             self._session.record("ended", reason=ended)
@@ -128,8 +133,11 @@ class FineTuningLoop:
                 look = self._observe(episode)
             with self._phase("predicting"):
                 xi = self._skills.predict(look, self._session.spec.task, self._seed_of(episode))
-            with self._phase("sampling"):
-                sample, redraws, refusal = self._sample(episode, xi, look)
+            sample, redraws, refusal = self._approved_sample(episode, attempt, xi, look)
+            if sample is None:
+                self._finish(episode, attempt, "void", reason=refusal)
+                self._ask_reset_after(episode, refusal)
+                return
             self._session.record("sampled", episode=episode, attempt=attempt, xi=grasp_record(xi), eps=sample.eps.tolist(),
                                  redraws=redraws, control=sample.control, repeat_of=sample.repeat_of, fallback=sample.fallback,
                                  look=look.summary)
@@ -171,10 +179,48 @@ class FineTuningLoop:
                     raise
                 self._tell("observing", "")
 
+    def _approved_sample(self, episode: int, attempt: int, xi: GraspParameters,
+                         look: Look) -> tuple[Sample | None, int, str]:
+        """A sample that the robot can execute and a person approves, where one is asked: see `_sample`.
+
+        None in its place: the person skips the episode; the last value says so.
+        """
+        while True:
+            with self._phase("sampling"):
+                sample, redraws, refusal = self._sample(episode, xi, look)
+            if refusal:
+                return sample, redraws, refusal
+            rejected = self._rejected(episode)
+            proposal = Proposal(self._session.id, episode, attempt, redraws + len(rejected), xi, sample.eps, sample.control,
+                                sample.repeat_of, look, self._asking.requires_approval)
+            if proposal.needs_answer:
+                self._tell("awaiting_approval", "approve, reject or skip the planned grasp")
+            started = time.monotonic()
+            decision = self._asking.approved(proposal)
+            if proposal.needs_answer:
+                waited = self._seconds.get("awaiting_approval", 0.0) + time.monotonic() - started
+                self._seconds["awaiting_approval"] = round(waited, 3)
+            if decision is Decision.approve:
+                return sample, redraws, ""
+            if decision is Decision.skip:
+                return None, redraws, "skipped before it was executed"
+            self.progress.rejected_samples += 1
+            if sample.control or not self._method.learns:  # another draw would be the same
+                return None, redraws, "not approved, and another draw would be the same"
+
+    def _rejected(self, episode: int) -> list[dict[str, Any]]:
+        """The samples of an episode that a person did not approve."""
+        state = self._session.episodes.get(episode)
+        return state.rejected if state else []
+
     def _sample(self, episode: int, xi: GraspParameters, look: Look) -> tuple[Sample, int, str]:
-        """Draw until the robot can execute it: the sample, how many were refused, and why when all were."""
-        before = self._session.episodes.get(episode)
-        if before is not None and before.eps is not None:  # another attempt: the same sample, where that is possible
+        """Draw until the robot can execute it: the sample, how many were refused, and why when all were.
+
+        Goes on after the draws that a person has rejected.
+        """
+        before, rejected = self._session.episodes.get(episode), self._rejected(episode)
+        again = before is not None and before.eps is not None and before.eps not in [r["eps"] for r in rejected]
+        if before is not None and again:  # another attempt: the same sample, where that is possible
             sample = Sample(np.array(before.eps), before.control, before.repeat_of, before.fallback)
             if not self._refusal(sample, xi, look):
                 return sample, before.redraws, ""
@@ -187,16 +233,19 @@ class FineTuningLoop:
                     raise DeftError(codes.POLICY_REFUSED, "there is no policy yet")
             return self._skills.residual(look, xi, self._seed_of(episode, 2 + draw))
 
-        for draw in range(self._method.max_draws):
+        first = rejected[-1]["draw"] + 1 if rejected else 0
+        refused = first - len(rejected)
+        for draw in range(first, first + self._method.max_draws):
             self._check_cancelled()
             sample = self._method.sample(episode, draw, scored, policy)
             refusal = self._refusal(sample, xi, look)
             if not refusal:
-                return sample, draw, ""
+                return sample, refused, ""
+            refused += 1
             self.progress.infeasible_samples += 1
             if sample.control:  # another draw would be the same
-                return sample, draw + 1, refusal
-        return sample, self._method.max_draws, f"no feasible sample in {self._method.max_draws}; the last: {refusal}"
+                return sample, refused, refusal
+        return sample, refused, f"no feasible sample in {self._method.max_draws}; the last: {refusal}"
 
     def _refusal(self, sample: Sample, xi: GraspParameters, look: Look) -> str:
         """Why the robot cannot execute a sample, "" when it can. Raises DeftError for what is not the grasp's fault."""

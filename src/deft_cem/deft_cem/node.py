@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import yaml
 from deft_msgs.action import Evaluate, FineTune
-from deft_msgs.msg import Episode, RewardRequest, SessionStatus
-from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
+from deft_msgs.msg import Episode, GraspProposal, RewardRequest, SessionStatus
+from deft_msgs.srv import AmendReward, AnswerProposal, ControlSession, SubmitReward
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import String
+from visualization_msgs.msg import Marker, MarkerArray
 
 from deft_cem import codes
+from deft_cem.approval import Approval, ApprovalDesk, Decision
 from deft_cem.asking import Asking
 from deft_cem.control import SessionControl
 from deft_cem.episode_records import EpisodeRecords, status_message
@@ -43,7 +45,7 @@ from deft_cem.summary import summarise, write
 from deft_core.descriptions import TaskConfig
 from deft_core.errors import ConfigError, DeftError, Interrupted
 from deft_core.ros import conversions as conv
-from deft_core.ros import names, qos
+from deft_core.ros import markers, names, qos
 from deft_core.ros.node import (
     declare,
     declare_config_dir,
@@ -56,9 +58,12 @@ from deft_core.ros.node import (
 
 DEFAULT_EPISODES = 30  # N of the paper
 SHUTDOWN_SECONDS = 8.0
+STATUS_SECONDS = 0.5  # the status is sent again this often, so that panels notice when it stops
 SAID = {SubmitReward.Request.SUCCESS_YES: True, SubmitReward.Request.SUCCESS_NO: False}
 COMPARED = {SubmitReward.Request.COMPARED_BETTER: BETTER, SubmitReward.Request.COMPARED_WORSE: WORSE,
             SubmitReward.Request.COMPARED_EQUAL: EQUAL}
+DECISIONS = {AnswerProposal.Request.APPROVE: Decision.approve, AnswerProposal.Request.REJECT: Decision.reject,
+             AnswerProposal.Request.SKIP: Decision.skip}
 
 
 @dataclass(frozen=True)
@@ -91,29 +96,47 @@ class CemServer(Node):
         self._reset_first = declare(self, "confirm_scene_at_start", False,
                                     "ask the operator to make the scene ready before the first episode")
         self._fit_policy = declare(self, "fit_policy", True, "fit the residual policy when the last episode is finished")
+        requires_approval = declare(self, "require_approval", False, "every grasp waits for a person's approval "
+                                    "(answer_proposal) before the robot executes it")
         sessions_dir = Path(declare(self, "sessions_dir", "~/.deft/sessions", "where new sessions are put")).expanduser()
         refuse_unknown_parameters(self)
         self._jobs = Jobs(self._config_dir, self._robot, self._hand, self._config, self._rewards, basis, sessions_dir)
         self._busy, self._summarising = threading.Lock(), threading.Lock()
         self._desk = RewardDesk()
+        self._approvals = ApprovalDesk() if requires_approval else None
         self._clients_group = ReentrantCallbackGroup()
         self._status = self.create_publisher(SessionStatus, names.SESSION_STATUS, qos.LATCHED)
         self._requests = self.create_publisher(RewardRequest, names.REWARD_REQUEST, qos.LATCHED)
         self._episodes = self.create_publisher(Episode, names.EPISODE, qos.EPISODES)
+        self._proposals = self.create_publisher(GraspProposal, names.GRASP_PROPOSAL, qos.LATCHED)
+        self._residuals = self.create_publisher(MarkerArray, names.RESIDUAL_MARKERS, qos.LATCHED)
         self._configurations = self.create_publisher(String, names.SESSION_CONFIG, qos.LATCHED)
         for service, name, answer in ((SubmitReward, names.SUBMIT_REWARD, self._submit),
                                       (AmendReward, names.AMEND_REWARD, self._amend),
-                                      (ControlSession, names.CONTROL_SESSION, self._control)):
+                                      (ControlSession, names.CONTROL_SESSION, self._control),
+                                      (AnswerProposal, names.ANSWER_PROPOSAL, self._answer_proposal)):
             self.create_service(service, name, answer, callback_group=MutuallyExclusiveCallbackGroup())
         for action, name, run in ((FineTune, names.FINE_TUNE, self._fine_tune), (Evaluate, names.EVALUATE, self._evaluate)):
             ActionServer(self, action, name, run, callback_group=ReentrantCallbackGroup(), goal_callback=self._accept,
                          cancel_callback=lambda _: CancelResponse.ACCEPT)
+        self._newest = SessionStatus()
         self._tell_idle("", "")
+        self.create_timer(STATUS_SECONDS, lambda: self._status.publish(self._newest),
+                          callback_group=MutuallyExclusiveCallbackGroup())
+
+    def _tell_status(self, status: SessionStatus) -> None:
+        self._newest = status
+        self._status.publish(status)
+
+    def _tell_proposal(self, proposal: GraspProposal, shown: Sequence[Marker] = ()) -> None:
+        """What is executed next, and its residual as markers."""
+        self._proposals.publish(proposal)
+        self._residuals.publish(markers.fresh(proposal.header, shown))
 
     def _tell_idle(self, session_dir: str, message: str) -> None:
         """For everyone: nothing runs. At the start, too, so that who waits for an earlier server's session learns of it."""
-        self._status.publish(SessionStatus(state="idle", session_dir=session_dir, message=message, best_reward=math.nan,
-                                           seconds_left=math.nan))
+        self._tell_status(SessionStatus(state="idle", session_dir=session_dir, message=message, best_reward=math.nan,
+                                        seconds_left=math.nan))
 
     # -- goals -----------------------------------------------------------------------------------------
 
@@ -209,8 +232,8 @@ class CemServer(Node):
 
     def _run(self, handle: ServerGoalHandle, job: Job, result: Any, feedback: Any) -> None:
         """Open the session, run the loop, write the summary whatever happens."""
-        self._status.publish(SessionStatus(state="starting", session_dir=str(job.folder), task=job.task.name,
-                                           method=job.method.name, best_reward=math.nan, seconds_left=math.nan))
+        self._tell_status(SessionStatus(state="starting", session_dir=str(job.folder), task=job.task.name,
+                                        method=job.method.name, best_reward=math.nan, seconds_left=math.nan))
         judge = self._judge(job.task)
         session = Session(job.folder, job.spec, job.force)
         result.session, result.session_dir = session.id, str(job.folder)
@@ -223,14 +246,15 @@ class CemServer(Node):
         recorder = Recorder(self, job.folder / "bag", self._robot, self._recording)
         policy = PolicyClient(self, self._space, self._clients_group, session.id, job.folder, job.policy_file, cancelled)
         skills = GraphSkills(self, self._robot.camera, job.task, job.spec.object_set, self._clients_group, self._requests,
-                             job.folder / "pictures", recorder, policy, cancelled)
+                             self._tell_proposal, self._space, job.folder / "pictures", recorder, policy, cancelled)
         control = SessionControl(session, self._desk)
         self._running = running = Running(session, job, control, recorder)
         started, done_before = time.monotonic(), len(session.finished())
 
         def on_progress(progress: Progress) -> None:
-            status = status_message(session, job.method, progress, control, time.monotonic() - started, done_before)
-            self._status.publish(status)
+            status = status_message(session, job.method, progress, control, self._space, time.monotonic() - started,
+                                    done_before, self._config.deft.elites, self._approvals is not None)
+            self._tell_status(status)
             recorder.keep(recorder.status, status)
             handle.publish_feedback(feedback(status=status))
 
@@ -241,7 +265,7 @@ class CemServer(Node):
             self._tell_episode(running, state, skills, seen=state.executed is None)
             self._write_summary(session, job)
 
-        asking = Asking(session, self._desk, skills, control, self._rewards, judge, cancelled)
+        asking = Asking(session, self._desk, skills, control, self._rewards, judge, cancelled, self._approvals)
         loop = FineTuningLoop(session, job.method, self._space, skills, asking, control, on_progress, on_executed, on_finished,
                               cancelled, self._reset_first, self._fit_policy)
         self._tell_opening(running)
@@ -349,6 +373,18 @@ class CemServer(Node):
             return said
 
         return self._answered(response, command, codes.CONTROL_NOT_SAVED)
+
+    def _answer_proposal(self, request: AnswerProposal.Request,
+                         response: AnswerProposal.Response) -> AnswerProposal.Response:
+        def answer() -> str:
+            if request.answer not in DECISIONS:
+                raise DeftError(codes.BAD_DECISION, f"unknown answer {request.answer}; valid: 1 approve, 2 reject, 3 skip")
+            if self._approvals is None:
+                raise DeftError(codes.NOTHING_PROPOSED, "grasps need no approval here (parameter require_approval)")
+            return self._approvals.submit(request.session, request.episode, request.draw,
+                                          Approval(DECISIONS[request.answer], request.note))
+
+        return self._answered(response, answer, codes.APPROVAL_NOT_SAVED)
 
     def _tell_taken_back(self, running: Running) -> None:
         """Records of episodes that were finished and are to be done again: who has the earlier record learns of it."""

@@ -75,6 +75,7 @@ class EpisodeState:
         source: operator | comparison | automatic, where the reward comes from.
         reward: the operator's; None where it follows from ranks or pictures (see Session.rewards).
         history: answers that were amended, repeated or taken back, oldest first.
+        rejected: samples that a person did not approve, each with draw, eps and note. A constraint, not a score.
     """
 
     episode: int
@@ -97,6 +98,7 @@ class EpisodeState:
     note: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def awaiting(self) -> bool:
@@ -275,7 +277,10 @@ class Session:
         if record.kind == "sampled":
             self.episodes[episode] = EpisodeState(
                 episode, data["attempt"], xi=data["xi"], eps=data["eps"], redraws=data["redraws"], control=data["control"],
-                repeat_of=data["repeat_of"], fallback=data.get("fallback", ""), history=state.history)
+                repeat_of=data["repeat_of"], fallback=data.get("fallback", ""), history=state.history,
+                rejected=state.rejected)
+        elif record.kind == "rejected":
+            state.rejected.append({key: data[key] for key in ("attempt", "draw", "eps", "note")})
         elif record.kind == "executed":
             state.executed = data
             state.seconds.update(data.get("seconds", {}))
@@ -310,7 +315,7 @@ class Session:
         self.ranking = without(self.ranking, state.episode)
         self.episodes[state.episode] = EpisodeState(
             state.episode, data["attempt"], eps=state.eps, redraws=state.redraws, control=state.control,
-            repeat_of=state.repeat_of, fallback=state.fallback, history=history)
+            repeat_of=state.repeat_of, fallback=state.fallback, history=history, rejected=state.rejected)
         if self._last_finished == state.episode:
             self._last_finished = None
 

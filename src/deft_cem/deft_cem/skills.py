@@ -68,6 +68,28 @@ class Request:
     comparison: Comparison | None = None
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A grasp that is feasible and executed next, or once a person approves.
+
+    Attributes:
+        draw: how many samples of the episode were refused before, by the planner or a person.
+        xi: the prior; eps (n,) what is added, metres and rad.
+        needs_answer: whether a person has to approve.
+    """
+
+    session: str
+    episode: int
+    attempt: int
+    draw: int
+    xi: GraspParameters
+    eps: Array
+    control: bool
+    repeat_of: int | None
+    look: Look
+    needs_answer: bool
+
+
 class Skills(Protocol):
     """The graph as the loop sees it. Failures are DeftErrors with the interfaces' codes; waits end with Interrupted."""
 
@@ -101,6 +123,10 @@ class Skills(Protocol):
 
     def fit_policy(self, seed: int, on_progress: Callable[[str], None]) -> str:
         """Fit the residual policy to what is recorded of the session; what came of it, in words."""
+        ...
+
+    def propose(self, proposal: Proposal | None) -> None:
+        """Show people what is executed next, which was the last that `check` found feasible; None: nothing."""
         ...
 
     def ask(self, request: Request | None) -> None:

@@ -17,7 +17,7 @@ from deft_cem.session import EpisodeState, Session
 from deft_core.errors import DeftError
 from deft_core.types import Array
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def summarise(session: Session, method: Method) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def summarise(session: Session, method: Method) -> dict[str, Any]:
         "episodes": episodes, "tuned": None if tuned is None else tuned.tolist(),
         "gate": gate.record() if gate else None, "operator": consistency(states, rewards),
         "totals": {**counts, "infeasible_samples": sum(e["redraws"] for e in episodes),
+                   "rejected_samples": sum(len(e["rejected"]) for e in episodes),
                    "mean_reward": float(np.mean(values)) if values else None,
                    "best_reward": max(values) if values else None,
                    "mean_reward_first": float(np.mean(values[:tenth])) if values else None,
@@ -54,7 +55,7 @@ def _episode(state: EpisodeState, reward: float | None) -> dict[str, Any]:
     executed = state.executed or {}
     return {"episode": state.episode, "attempt": state.attempt, "status": state.status, "reason": state.reason,
             "xi": state.xi, "eps": state.eps, "redraws": state.redraws, "control": state.control, "repeat_of": state.repeat_of,
-            "fallback": state.fallback,
+            "fallback": state.fallback, "rejected": state.rejected,
             "executed": executed.get("executed"), "stop_reason": executed.get("stop_reason", ""),
             "clearance_lift": executed.get("lift"), "reward": reward, "reward_source": state.source,
             "measured": state.measured, "success": state.success, "note": state.note, "history": state.history,

@@ -58,7 +58,20 @@ class ArmHandModel:
         lower, upper = self.model.lowerPositionLimit[self._index], self.model.upperPositionLimit[self._index]
         self.lower = np.maximum(lower, np.concatenate([np.full(self.n_arm, -CIRCLE_LIMIT), hand.lower]))
         self.upper = np.minimum(upper, np.concatenate([np.full(self.n_arm, CIRCLE_LIMIT), hand.upper]))
+        self._bones = self._links_with_parents()
         self._setup_collisions()
+
+    def _links_with_parents(self) -> list[tuple[int, int]]:
+        """Frames of the hand's links, each with that of the link it hangs on."""
+        body, frames = pin.FrameType.BODY, self.model.frames
+        bones = []
+        for i, frame in enumerate(frames):
+            parent = frame.parentFrame
+            while frame.type == body and i > self._base_frame and parent > 0 and frames[parent].type != body:
+                parent = frames[parent].parentFrame
+            if frame.type == body and i > self._base_frame and parent >= self._base_frame:
+                bones.append((parent, i))
+        return bones
 
     @staticmethod
     def _base_in_root(fingers: pin.Model, hand: HandConfig) -> pin.SE3:
@@ -138,6 +151,11 @@ class ArmHandModel:
         pin.forwardKinematics(self.model, self.data, q)
         m = pin.updateFramePlacement(self.model, self.data, self._base_frame) * self._grasp_in_base
         return Pose(m.translation.copy(), Rotation.from_matrix(m.rotation))
+
+    def hand_bones(self, arm: Array, hand: Array) -> Array:
+        """(k, 2, 3) the hand as lines from link to link, m in the base frame, for arm (n_arm,) and hand (n_hand,) joints."""
+        pin.framesForwardKinematics(self.model, self.data, self.full(arm, hand))
+        return np.array([[self.data.oMf[a].translation, self.data.oMf[b].translation] for a, b in self._bones])
 
     def palm_target(self, contact: Array, rotation: Rotation) -> Pose:
         """The grasp frame's pose that brings the hand's grasp centre to `contact`."""

@@ -10,18 +10,22 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
+from visualization_msgs.msg import MarkerArray
 
 from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.node import answering, declare_config_dir, declare_hand, declare_robot, refuse_unknown_parameters, run_node
+from deft_core.ros.qos import LATCHED
 from deft_motion import codes
 from deft_motion.executor import Cancelled, GraspExecutor
 from deft_motion.gate import SafetyGate
 from deft_motion.grasp_plan import GraspGoal, GraspPlanner
 from deft_motion.kinematics import ArmHandModel
+from deft_motion.markers import preview_markers
 from deft_motion.planner import OmplPlanner
+from deft_motion.preview import preview
 from deft_motion.robot_port import GatedRobot
 
 
@@ -36,11 +40,13 @@ class MotionNode(Node):
         self._base_frame = robot.base_frame
         # One model for planning, one for the gate: checks and motions run in different threads.
         self._gate = SafetyGate(robot, hand, ArmHandModel(robot, hand))
-        self._check_planner = GraspPlanner(robot, hand, ArmHandModel(robot, hand), self._gate)
+        self._check_model = ArmHandModel(robot, hand)
+        self._check_planner = GraspPlanner(robot, hand, self._check_model, self._gate)
         model = ArmHandModel(robot, hand)
         self._port = GatedRobot(self, robot, hand, self._gate)
         self._executor = GraspExecutor(robot, hand, model, OmplPlanner(model),
                                        GraspPlanner(robot, hand, model, self._gate), self._port)
+        self._planned = self.create_publisher(MarkerArray, names.PLANNED_GRASP, LATCHED)
         self._busy = threading.Lock()
         motions, control = ReentrantCallbackGroup(), ReentrantCallbackGroup()
         self.create_service(CheckGrasp, names.CHECK_GRASP, self._check, callback_group=MutuallyExclusiveCallbackGroup())
@@ -73,6 +79,8 @@ class MotionNode(Node):
         with answering(self, response, codes.BAD_INPUT):
             plan = self._check_planner.plan(self._goal(request))
             response.feasible, response.executed = True, conv.grasp_to_msg(plan.executed)
+            response.preview = preview_markers(preview(self._check_model, plan), self._base_frame, self.get_clock().now())
+            self._planned.publish(response.preview)
         return response
 
     def _stop(self, request: Stop.Request, response: Stop.Response) -> Stop.Response:

@@ -67,7 +67,10 @@ class OperatorClient:
 
     def _watch(self, status: SessionStatus) -> None:
         """Remember since when the server says that it has nothing to do."""
-        self._idle_since = time.monotonic() if status.state == "idle" else None
+        if status.state != "idle":
+            self._idle_since = None
+        elif self._idle_since is None:  # it is sent again and again
+            self._idle_since = time.monotonic()
 
     def run(self, goal: FineTune.Goal | Evaluate.Goal, on_status: Callable[[SessionStatus], None],
             cancel: threading.Event) -> tuple[Any, bool]:

@@ -10,10 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-
-def clock(seconds: float) -> str:
-    """1:05 for 65 s; ? when unknown."""
-    return "?" if math.isnan(seconds) else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+from deft_operator.view import clock
 
 
 def bar(reward: float, width: int = 20) -> str:

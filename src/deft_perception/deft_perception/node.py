@@ -16,6 +16,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.node import Node
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
 
 from deft_core.config import parse
 from deft_core.descriptions import load_task
@@ -40,6 +41,7 @@ from deft_perception.clicks import Clicks
 from deft_perception.clip import ClipConfig
 from deft_perception.debug_pictures import DebugPictures
 from deft_perception.look import LookConfig
+from deft_perception.markers import observation_markers
 from deft_perception.nouns import NounMatcher
 from deft_perception.observation import Frame, Observation, Observer
 from deft_perception.sam import SamConfig
@@ -79,6 +81,7 @@ class PerceptionNode(Node):
                                          on_set=lambda images: self._watch.seen(images.stamp, images.received,
                                                                                 images.depth.data))
         self._overlay = self.create_publisher(Image, names.MASK_OVERLAY, LATCHED)
+        self._markers = self.create_publisher(MarkerArray, names.OBSERVED_MARKERS, LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         quick = MutuallyExclusiveCallbackGroup()
         self.create_subscription(PointStamped, "/clicked_point", self._clicked, 10, callback_group=quick)
@@ -116,7 +119,9 @@ class PerceptionNode(Node):
         picture = self._pictures.save(f"quality {seen.quality}", self._last_problem, frame.rgb, frame.depth,
                                       seen.mask) if seen.quality else None
         self._overlay.publish(self._drawn(frame, seen, images.rgb.header))
-        return self._message(request.task, images, frame, seen, picture)
+        message = self._message(request.task, images, frame, seen, picture)
+        self._markers.publish(observation_markers(message))
+        return message
 
     def _looked(self, frame: Frame, prompt: Prompt, look: LookConfig) -> Observation:
         try:

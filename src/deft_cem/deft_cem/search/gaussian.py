@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -41,7 +42,24 @@ class Scored:
     reward: float
 
 
-def best(scored: Sequence[Scored], count: int) -> list[Scored]:
+class Rated(Protocol):
+    """What can be ranked."""
+
+    @property
+    def episode(self) -> int:
+        """0-based."""
+        ...
+
+    @property
+    def reward(self) -> float:
+        """0..1."""
+        ...
+
+
+R = TypeVar("R", bound=Rated)
+
+
+def best(scored: Sequence[R], count: int) -> list[R]:
     """The `count` best of all scored episodes, best first; of equal rewards the later one wins.
 
     Later wins because later draws come from a distribution that was fitted to more episodes.

@@ -63,9 +63,9 @@ class GraspGraph:
         affordance = self.call(self._predict, request).affordance
         return affordance, conv.grasp_from_msg(self.call(self._retarget, RetargetHand.Request(affordance=affordance)).grasp)
 
-    def check(self, grasp: GraspParameters, seen: ObjectObservation) -> None:
-        """Return when the grasp can be executed."""
-        self.call(self._check, CheckGrasp.Request(**self._grasp_fields(grasp, seen)))
+    def check(self, grasp: GraspParameters, seen: ObjectObservation) -> CheckGrasp.Response:
+        """The motion node's answer when the grasp can be executed: after clearance from the table, with a preview."""
+        return self.call(self._check, CheckGrasp.Request(**self._grasp_fields(grasp, seen)))
 
     def execute(self, grasp: GraspParameters, seen: ObjectObservation, seed: int,
                 on_phase: Callable[[str], None]) -> ExecuteGrasp.Result:

@@ -1,0 +1,1 @@
+"""A session, or several beside each other, as one self-contained HTML file."""
