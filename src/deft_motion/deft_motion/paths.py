@@ -8,12 +8,16 @@ import numpy as np
 import toppra
 import toppra.algorithm
 import toppra.constraint
+from scipy.interpolate import CubicHermiteSpline
 
 from deft_core.errors import DeftError
+from deft_core.streaming import BRAKE, MOVING
 from deft_core.types import Array
 from deft_motion import codes
 
 SAMPLE_SECONDS = 0.04  # spacing of trajectory points; controllers interpolate with cubic splines
+MOST_STILL = 600.0     # s, longer ones have no more points
+BRAKE_POINTS = 5       # of a window's brake
 MINIMUM_JERK_PEAK = 1.875  # peak over mean speed of a minimum-jerk motion
 toppra.setup_logging("ERROR")
 
@@ -46,10 +50,32 @@ class JointPath:
                          np.vstack([self.velocities, other.velocities[1:]]))
 
 
+    def window(self, now: float) -> tuple[JointPath, bool]:
+        """What a controller is told `now` s into the path, and whether it is all the rest (deft_core.streaming).
+
+        From the last point before `now` on, MOVING s to the next point, then a brake along the path. It is cut at points, so
+        that the controller's splines between them are those of the whole path.
+        """
+        first = max(0, int(np.searchsorted(self.times, now, side="right")) - 1)
+        last = int(np.searchsorted(self.times, now + MOVING - 1e-9))
+        if last >= len(self.times) - 1:
+            return JointPath(self.times[first:], self.positions[first:], self.velocities[first:]), True
+        begin = float(self.times[last])
+        after = np.linspace(0.0, BRAKE, BRAKE_POINTS + 1)[1:]
+        at = np.minimum(begin + after - after**2 / (2 * BRAKE), self.duration)  # the motion's own time runs slower, to a stop
+        spline = CubicHermiteSpline(self.times, self.positions, self.velocities)
+        slower = (1.0 - after / BRAKE)[:, None]
+        kept = slice(first, last + 1)
+        return JointPath(np.concatenate([self.times[kept], begin + after]), np.vstack([self.positions[kept], spline(at)]),
+                         np.vstack([self.velocities[kept], slower * spline.derivative()(at)])), False
+
+
 def still(position: Array, duration: float) -> JointPath:
     """Stay at a position (n,) for a while, s."""
     position = np.asarray(position, float)
-    return JointPath(np.array([0.0, duration]), np.vstack([position] * 2), np.zeros((2, len(position))))
+    steps = int(np.ceil(min(duration, MOST_STILL) / SAMPLE_SECONDS)) if np.isfinite(duration) else 1  # refused by the gate
+    times = np.linspace(0.0, duration, max(2, steps + 1))
+    return JointPath(times, np.tile(position, (len(times), 1)), np.zeros((len(times), len(position))))
 
 
 def ramp(start: Array, goal: Array, duration: float, speed: float) -> JointPath:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from deft_core.descriptions import HandConfig, RobotConfig
+from deft_core.errors import DeftError
 from deft_core.ros.conversions import stamp_msg, stamp_seconds
 from deft_core.ros.qos import COMMAND, SENSOR
+from deft_core.streaming import BRAKE, CONTINUES, LEAD
 from deft_core.types import Array
+from deft_motion import codes
 from deft_motion.gate import RobotState, SafetyGate
 from deft_motion.paths import JointPath, still
 
@@ -24,16 +28,31 @@ START_DELAY = 0.15   # s from the latest joint state to the start of a command, 
 HOLD_SECONDS = 0.02
 
 
+@dataclass
+class _Motion:
+    """A motion that is being sent: paths by part, from `start` on; a brake begins at `braking_at` (s, robot clock)."""
+
+    start: float
+    paths: dict[str, JointPath]
+    braking_at: float = math.inf
+
+
 class GatedRobot:
-    """RobotPort over topics. Joint states are mapped by name; publishers may be several (arm, hand)."""
+    """RobotPort over topics. Joint states are mapped by name; publishers may be several (arm, hand).
+
+    Motions go out as rolling windows (deft_core.streaming), so that the arm stops when this process dies.
+    """
 
     def __init__(self, node: Node, robot: RobotConfig, hand: HandConfig, gate: SafetyGate) -> None:
         self._gate = gate
-        self._parts = {"arm": robot.joint_names, "hand": hand.joint_names}
+        self._joints = {"arm": robot.joint_names, "hand": hand.joint_names}
+        self._motion: _Motion | None = None      # what is being sent
+        self._failure: DeftError | None = None   # why that ended early
+        self._closing = False
         self._condition = threading.Condition()
         self._positions: dict[str, tuple[float, float, float]] = {}  # name -> position, stamp, received
-        self._arm = node.create_publisher(JointTrajectory, robot.arm_command_topic, COMMAND)
-        self._hand = node.create_publisher(JointTrajectory, robot.hand_command_topic, COMMAND)
+        self._publishers = {"arm": node.create_publisher(JointTrajectory, robot.arm_command_topic, COMMAND),
+                            "hand": node.create_publisher(JointTrajectory, robot.hand_command_topic, COMMAND)}
         # Joint states come hundreds of times a second. rclpy's executors look at every entity of a node at each
         # wake-up, so this one subscription has a node and a thread of its own.
         self._listener = Node(f"{node.get_name()}_states", namespace=node.get_namespace(), context=node.context,
@@ -43,6 +62,8 @@ class GatedRobot:
         self._spinner.add_node(self._listener)
         self._thread = threading.Thread(target=self._spin, name="joint_states", daemon=True)
         self._thread.start()
+        self._streamer = threading.Thread(target=self._stream, name="command_windows", daemon=True)
+        self._streamer.start()
 
     def _spin(self) -> None:
         try:
@@ -51,7 +72,11 @@ class GatedRobot:
             pass
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening and sending."""
+        self._closing = True
+        with self._condition:
+            self._condition.notify_all()
+        self._streamer.join(timeout=2)
         self._spinner.shutdown(timeout_sec=1)
         self._thread.join(timeout=2)
         self._listener.destroy_node()
@@ -71,11 +96,11 @@ class GatedRobot:
             return self._assemble()
 
     def _assemble(self) -> RobotState | None:
-        wanted = [*self._parts["arm"], *self._parts["hand"]]
+        wanted = [*self._joints["arm"], *self._joints["hand"]]
         if any(name not in self._positions for name in wanted):
             return None
         rows = np.array([self._positions[name] for name in wanted])
-        n = len(self._parts["arm"])
+        n = len(self._joints["arm"])
         return RobotState(float(rows[:, 1].min()), rows[:n, 0], rows[n:, 0], time.monotonic() - float(rows[:, 2].min()))
 
     def state(self) -> RobotState:
@@ -87,6 +112,9 @@ class GatedRobot:
         deadline = time.monotonic() + timeout
         with self._condition:
             while True:
+                if self._failure is not None:
+                    failure, self._failure = self._failure, None
+                    raise failure
                 state = self._assemble()
                 if state is not None and state.stamp > after:
                     return state
@@ -96,14 +124,13 @@ class GatedRobot:
                 self._condition.wait(left)
 
     def send(self, arm: JointPath | None, hand: JointPath | None) -> float:
-        """See RobotPort. Passes the gate, then publishes."""
-        state = self.state()
-        self._gate.check(arm, hand, state)
-        # Checking and packing take a while; the start is counted from what the robot says now.
-        messages = self._packed(arm, hand)
-        with self._gate.armed():
-            start = self.state().stamp + START_DELAY
-            self._publish(messages, start)
+        """See RobotPort. Passes the gate as a whole, then its first window is published."""
+        self._gate.check(arm, hand, self.state())
+        # Checking takes a while; the start is counted from what the robot says now.
+        start = self.state().stamp + START_DELAY
+        motion = _Motion(start, {part: path for part, path in (("arm", arm), ("hand", hand)) if path is not None})
+        self._motion, self._failure = motion, None
+        self._send_windows(motion, start)
         return start
 
     def hold(self) -> None:
@@ -112,28 +139,62 @@ class GatedRobot:
         Raises:
             DeftError: STALE_STATE. An old posture is not commanded: going back to it would be a jump.
         """
+        self._motion = None
         state = self._gate.require_fresh(self.latest())
-        self._publish(self._packed(self._stay(state.arm), self._stay(state.hand)), 0.0)
+        self._publish("arm", self._stay(state.arm), 0.0, continues=False)
+        self._publish("hand", self._stay(state.hand), 0.0, continues=False)
 
     @staticmethod
     def _stay(position: Array) -> JointPath:
         path = still(position, HOLD_SECONDS)
         return JointPath(path.times[1:], path.positions[1:], path.velocities[1:])
 
-    def _packed(self, arm: JointPath | None, hand: JointPath | None) -> list[tuple[Publisher, JointTrajectory]]:
-        packed = []
-        for publisher, part, path in ((self._arm, "arm", arm), (self._hand, "hand", hand)):
-            if path is not None:
-                points = [JointTrajectoryPoint(positions=q.tolist(), velocities=v.tolist(), time_from_start=_duration(t))
-                          for t, q, v in zip(path.times, path.positions, path.velocities, strict=True)]
-                packed.append((publisher, JointTrajectory(joint_names=list(self._parts[part]), points=points)))
-        return packed
+    def _publish(self, part: str, path: JointPath, start: float, continues: bool) -> None:
+        """A path or a window of one, on the clock of the motion that began at `start`."""
+        points = [JointTrajectoryPoint(positions=q.tolist(), velocities=v.tolist(), time_from_start=_duration(t))
+                  for t, q, v in zip(path.times, path.positions, path.velocities, strict=True)]
+        message = JointTrajectory(joint_names=list(self._joints[part]), points=points)
+        message.header.stamp, message.header.frame_id = stamp_msg(round(start * 1e9)), CONTINUES if continues else ""
+        self._publishers[part].publish(message)
 
-    @staticmethod
-    def _publish(messages: list[tuple[Publisher, JointTrajectory]], start: float) -> None:
-        for publisher, message in messages:
-            message.header.stamp = stamp_msg(round(start * 1e9))
-            publisher.publish(message)
+    # -- windows -------------------------------------------------------------------------------------
+
+    def _stream(self) -> None:
+        """Send the windows of the motion under way, each in time; runs in a thread of its own."""
+        while not self._closing:
+            with self._condition:
+                self._condition.wait_for(lambda: self._closing or self._due(), timeout=0.5)
+                motion, state = self._motion, self._assemble()
+            if self._closing or motion is None or state is None or not self._due():
+                continue
+            try:
+                late = state.stamp - motion.braking_at
+                if late > 0:
+                    raise DeftError(codes.EXECUTION_FAILED, f"the next part of the motion was {late:.2f} s late (is this "
+                                    "machine overloaded?); the robot has stopped on its way")
+                self._send_windows(motion, state.stamp)
+            except DeftError as error:
+                self._motion, self._failure = None, error
+
+    def _due(self) -> bool:
+        """Whether the next window has to be sent."""
+        motion, state = self._motion, self._assemble()
+        return motion is not None and state is not None and state.stamp >= motion.braking_at - LEAD
+
+    def _send_windows(self, motion: _Motion, now: float) -> None:
+        """What comes next of each part, `now` in s of robot clock. Raises DeftError STOPPED."""
+        with self._gate.armed():
+            if self._motion is not motion:  # stopped, or followed by another, meanwhile
+                return
+            braking = math.inf
+            for part, path in motion.paths.items():
+                window, whole = path.window(max(0.0, now - motion.start))
+                self._publish(part, window, motion.start, continues=not whole)
+                if not whole:
+                    braking = min(braking, motion.start + float(window.times[-1]) - BRAKE)
+            motion.braking_at = braking
+            if braking == math.inf:
+                self._motion = None
 
 
 def _duration(seconds: float) -> Duration:

@@ -21,6 +21,7 @@ class JointTrajectory:
     positions: Array
     velocities: Array
     start: float  # s, robot clock
+    continues: bool = False  # its sender means to replace it before it ends (deft_core.streaming)
 
 
 class TrajectoryController:
@@ -41,8 +42,8 @@ class TrajectoryController:
         self._trajectory: JointTrajectory | None = None
         self._samples: tuple[Array, Array] | None = None
 
-    def accept(self, trajectory: JointTrajectory) -> None:
-        """Take over a trajectory. Raises ValueError where ros2_controllers would reject it."""
+    def accept(self, trajectory: JointTrajectory, now: float = -np.inf) -> None:
+        """Take over a trajectory, `now` s of robot clock. Raises ValueError where ros2_controllers would reject it."""
         if sorted(trajectory.names) != sorted(self.names):
             raise ValueError(f"joints {trajectory.names} are not those of this controller {self.names}")
         if not len(trajectory.times) or np.any(np.diff(trajectory.times) <= 0) or trajectory.times[0] < 0:
@@ -54,7 +55,7 @@ class TrajectoryController:
         order = [trajectory.names.index(name) for name in self.names]
         times, positions = trajectory.times, trajectory.positions[:, order]
         velocities = trajectory.velocities[:, order]
-        if times[0] > 0:  # from where the joints are commanded now
+        if times[0] > 0 and trajectory.start + times[0] > now:  # from where the joints are commanded now
             times = np.concatenate([[0.0], times])
             positions = np.vstack([self._target, positions])
             velocities = np.vstack([np.zeros(len(self.names)), velocities])
@@ -64,9 +65,16 @@ class TrajectoryController:
 
     def _sampled(self, times: Array, positions: Array, velocities: Array) -> tuple[Array, Array]:
         """Positions and velocities (k, n) at every SAMPLE_SECONDS, by cubic splines; once, not at every step."""
-        grid = np.arange(0.0, times[-1] + SAMPLE_SECONDS, SAMPLE_SECONDS)
+        self._first = int(times[0] / SAMPLE_SECONDS)  # of the grid
+        grid = SAMPLE_SECONDS * np.arange(self._first, int(np.ceil(times[-1] / SAMPLE_SECONDS)) + 1)
         spline = CubicHermiteSpline(times, positions, velocities)
         return spline(grid), spline.derivative()(grid)
+
+    @property
+    def runs_out(self) -> float:
+        """Robot clock, s, at which a trajectory ends that its sender means to replace before; infinity without one."""
+        known = self._trajectory
+        return known.start + float(known.times[-1]) if known is not None and known.continues else np.inf
 
     @property
     def start(self) -> float:
@@ -87,7 +95,7 @@ class TrajectoryController:
             over = local >= round(float(self._trajectory.times[-1]), 9)
             running = (local >= 0.0) & ~over
             if running.any() and self._samples is not None:
-                at = np.round(local[running] / SAMPLE_SECONDS).astype(int)
+                at = np.clip(np.round(local[running] / SAMPLE_SECONDS).astype(int) - self._first, 0, len(self._samples[0]) - 1)
                 positions[running], velocities[running] = self._samples[0][at], self._samples[1][at]
             positions[over] = self._final
             if over[-1]:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ from deft_core.ros.node import (
     declare_robot,
     refuse_unknown_parameters,
 )
+from deft_core.streaming import BRAKE, CONTINUES
 from deft_sim.camera import SimCamera
 from deft_sim.config import RobotSim
 from deft_sim.controller import JointTrajectory
@@ -49,6 +51,7 @@ CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the s
 # While a scene is laid or rendered the world stands still for a while. A robot's joint state broadcaster does not
 # wait for the camera: the last state is sent again after BEAT, for STANDSTILL at most, s of wall time.
 BEAT, STANDSTILL = 0.1, 3.0
+DEADMAN, MARGIN = 0.5, 0.08  # s of wall time waited for the next part of a motion; s of robot clock before its brake begins
 LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
@@ -72,6 +75,7 @@ class SimNode(Node):
         self._jobs: queue.SimpleQueue[tuple[Callable[[SimWorld], Any], Future[Any]]] = queue.SimpleQueue()
         self._make_interfaces()
         self._stopping = threading.Event()
+        self._abandoned = 0.0  # robot clock, s, at which a motion runs out whose sender is taken for dead
         self._told: tuple[JointState, float] | None = None  # the last joint state, and when, s of wall time
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="deft_sim", daemon=True)
@@ -117,14 +121,14 @@ class SimNode(Node):
             trajectory = JointTrajectory(
                 tuple(message.joint_names), times,
                 np.array([p.positions for p in points], float),
-                np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points], float), stamp)
+                np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points], float), stamp,
+                message.header.frame_id == CONTINUES)
         except ValueError as error:
             self.get_logger().error(f"trajectory rejected: {error}")
             return
 
         def job(world: SimWorld) -> None:
-            started = trajectory if stamp else JointTrajectory(trajectory.names, trajectory.times, trajectory.positions,
-                                                               trajectory.velocities, world.clock)
+            started = trajectory if stamp else replace(trajectory, start=world.clock)
             try:
                 command(world, started)
             except ValueError as error:
@@ -151,6 +155,7 @@ class SimNode(Node):
         while not self._stopping.is_set():
             started = time.monotonic()
             self._do_jobs(world)
+            self._await_window(world)
             world.tick()
             self._publish_state(world)
             self._publish_frame(world)
@@ -159,16 +164,35 @@ class SimNode(Node):
         if self._camera:
             self._camera.close()
 
+    def _await_window(self, world: SimWorld) -> None:
+        """Let no more time pass than the controllers were told what to do in, while their sender lives.
+
+        The simulation may run much faster than the clock on the wall. With this, what happens does not depend on how fast
+        messages travel; and a sender that has died is noticed after DEADMAN s of wall time.
+        """
+        deadline = time.monotonic() + DEADMAN
+        while world.clock >= world.runs_out - BRAKE - MARGIN and world.runs_out != self._abandoned:
+            try:
+                job, future = self._jobs.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                self._abandoned = world.runs_out
+                return
+            self._do(world, job, future)
+
     def _do_jobs(self, world: SimWorld) -> None:
         while True:
             try:
                 job, future = self._jobs.get_nowait()
             except queue.Empty:
                 return
-            try:
-                future.set_result(job(world))
-            except Exception as error:
-                future.set_exception(error)
+            self._do(world, job, future)
+
+    @staticmethod
+    def _do(world: SimWorld, job: Callable[[SimWorld], Any], future: Future[Any]) -> None:
+        try:
+            future.set_result(job(world))
+        except Exception as error:
+            future.set_exception(error)
 
     def _pace(self, world: SimWorld, started: float) -> None:
         """Real-time factor, or no waiting while a trajectory runs; an idle world follows the wall clock."""
@@ -204,9 +228,11 @@ class SimNode(Node):
 
     def _publish_frame(self, world: SimWorld) -> None:
         now = time.monotonic()
-        if not self._camera_on or world.clock < self._next_frame:
-            return
         laid_anew = self._camera_model is not world.model  # a person has reset the scene: somebody will want to see it
+        if laid_anew:  # people are slower than pictures: those on their way would have arrived before
+            self._in_flight.clear()
+        if not self._camera_on or (world.clock < self._next_frame and not laid_anew):
+            return
         if not laid_anew and now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
             return
         self._show(world)

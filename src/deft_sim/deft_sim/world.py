@@ -162,11 +162,11 @@ class SimWorld:
         if not is_hold:
             trajectory = replace(trajectory, start=round(trajectory.start + self.realism.command_latency, 9))
         probe = TrajectoryController(controller.names, controller.target)
-        probe.accept(trajectory)
+        probe.accept(trajectory, self.clock)
         if is_hold:
             self._pending = [(c, t) for c, t in self._pending if c is not controller]
         if is_hold or not self._settling:
-            controller.accept(trajectory)
+            controller.accept(trajectory, self.clock)
         else:  # the settling time is always run in full, so that its length does not depend on message timing
             self._pending.append((controller, trajectory))
 
@@ -187,6 +187,11 @@ class SimWorld:
     def idle(self) -> bool:
         """True when no trajectory runs and its settling time is over, though something may still roll."""
         return self._settle_left <= 0.0 and not self._moving
+
+    @property
+    def runs_out(self) -> float:
+        """Robot clock, s, at which the first controller has done all that it was told of a motion that is to go on."""
+        return min(self.arm.runs_out, self.hand_controller.runs_out)
 
     @property
     def version(self) -> int:
@@ -241,7 +246,7 @@ class SimWorld:
             self._settle_left = 0.0
             self.data.qvel[:] = 0.0
         for controller, trajectory in self._pending:
-            controller.accept(trajectory)
+            controller.accept(trajectory, self.clock)
         self._pending.clear()
 
     def _advance(self, seconds: float, step: float) -> None:
