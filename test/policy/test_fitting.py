@@ -90,7 +90,7 @@ def test_direct_answers_with_the_grasp_and_not_its_change():
 def test_pictures_are_seen():
     """A real encoder on real pixels: other pictures give other conditions, the same picture the same one."""
     recorded = noise(12, pictures=True)
-    policy = fit_policy(recorded, PolicyConfig(steps=10), 0)
+    policy = fit_policy(recorded, PolicyConfig(kind=PolicyKind.cvae, steps=10), 0)
     assert policy.sees and policy.condition is not None
     assert policy.condition.picture.components.shape == (1280, 3)
 

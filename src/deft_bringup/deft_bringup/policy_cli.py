@@ -32,7 +32,7 @@ Name = Annotated[str, typer.Option("--session-id", help="which session, where th
 
 
 def fit(session: Session = None, bag: Bag = None, session_id: Name = "",
-        policy: Annotated[Kind | None, typer.Option(help="which policy; default: cvae, or what --params-file says")] = None,
+        policy: Annotated[Kind | None, typer.Option(help="default: elite_mean, or what --params-file says")] = None,
         seed: Annotated[int | None, typer.Option(help="of the fit; default: the session's", min=0)] = None,
         out: Annotated[Path | None, typer.Option(help="folder for policy.yaml and its weights; default: the session's, or the "
                                                  "current one with --bag")] = None,

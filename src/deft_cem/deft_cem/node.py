@@ -58,6 +58,7 @@ from deft_core.ros.node import (
 
 DEFAULT_EPISODES = 30  # N of the paper
 SHUTDOWN_SECONDS = 8.0
+SAMPLING_POLICY = "cvae"  # whose samples differ: what an elite mean or a regression says would repeat itself
 STATUS_SECONDS = 0.5  # the status is sent again this often, so that panels notice when it stops
 SAID = {SubmitReward.Request.SUCCESS_YES: True, SubmitReward.Request.SUCCESS_NO: False}
 COMPARED = {SubmitReward.Request.COMPARED_BETTER: BETTER, SubmitReward.Request.COMPARED_WORSE: WORSE,
@@ -244,7 +245,8 @@ class CemServer(Node):
             return bool(handle.is_cancel_requested or self._closing.is_set())
 
         recorder = Recorder(self, job.folder / "bag", self._robot, self._recording)
-        policy = PolicyClient(self, self._space, self._clients_group, session.id, job.folder, job.policy_file, cancelled)
+        policy = PolicyClient(self, self._space, self._clients_group, session.id, job.folder, job.policy_file,
+                              SAMPLING_POLICY if job.method.asks_policy and job.method.learns else "", cancelled)
         skills = GraphSkills(self, self._robot.camera, job.task, job.spec.object_set, self._clients_group, self._requests,
                              self._tell_proposal, self._space, job.folder / "pictures", recorder, policy, cancelled)
         control = SessionControl(session, self._desk)

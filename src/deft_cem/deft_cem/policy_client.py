@@ -30,12 +30,13 @@ class PolicyClient:
     Args:
         session, folder: that policies are fitted to.
         policy_file: that is asked, until another one is fitted.
+        kind: that is fitted; "" = what the policy node is configured for.
     """
 
     def __init__(self, node: Node, space: ResidualSpace, group: CallbackGroup, session: str, folder: Path, policy_file: str,
-                 cancelled: Callable[[], bool]) -> None:
+                 kind: str, cancelled: Callable[[], bool]) -> None:
         self._node, self._space, self._cancelled = node, space, cancelled
-        self._session, self._folder, self._policy_file = session, folder, policy_file
+        self._session, self._folder, self._policy_file, self._kind = session, folder, policy_file, kind
         self._predict = node.create_client(PredictResidual, names.PREDICT_RESIDUAL, callback_group=group)
         self._fit = ActionClient(node, FitPolicy, names.FIT_POLICY, callback_group=group)
 
@@ -77,7 +78,7 @@ class PolicyClient:
         handle = None
         try:
             wait_for_server(self._fit, FOUND_SECONDS, self._cancelled)
-            goal = FitPolicy.Goal(session_dir=str(self._folder), session=self._session, seed=seed)
+            goal = FitPolicy.Goal(session_dir=str(self._folder), session=self._session, policy=self._kind, seed=seed)
             sent = self._fit.send_goal_async(goal, feedback_callback=lambda m: on_progress(
                 f"step {m.feedback.step} of {m.feedback.steps}"))
             wait(sent, ANSWER_SECONDS, self._cancelled, "the policy node")

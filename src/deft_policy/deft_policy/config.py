@@ -31,7 +31,7 @@ class Encoder(str, Enum):
 class PolicyConfig(Config):
     """Parameters `policy.*` of deft_policy, also of `deft fit`."""
 
-    kind: PolicyKind = Field(default=PolicyKind.cvae, description="cvae | mlp | transformer | direct | elite_mean")
+    kind: PolicyKind = Field(default=PolicyKind.elite_mean, description="cvae | mlp | transformer | direct | elite_mean")
     elites: int = Field(default=10, ge=3, description="best episodes that it is fitted to (the paper's top ten)")
     mean_elites: int = Field(default=5, ge=3, description="best episodes whose mean elite_mean is")
     encoder: Encoder = Field(default=Encoder.efficientnet_lite0,
