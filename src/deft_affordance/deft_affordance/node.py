@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from deft_msgs.msg import Affordance, ObjectObservation
 from deft_msgs.srv import PredictAffordance
-from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
@@ -18,11 +17,11 @@ from deft_affordance.priors import PRIORS, make_predictor
 from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
-from deft_core.ros.node import answering, declare, refuse_unknown_parameters, run_node
+from deft_core.ros.node import DeftNode, answering, declare, refuse_unknown_parameters, run_node
 from deft_core.ros.qos import LATCHED
 
 
-class AffordanceNode(Node):
+class AffordanceNode(DeftNode):
     """Service `deft/predict_affordance`; publishes `deft/affordance_overlay` and `deft/affordance_markers` for people."""
 
     def __init__(self, **kwargs: object) -> None:

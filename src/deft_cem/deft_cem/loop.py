@@ -18,7 +18,7 @@ from deft_cem.control import SessionControl, SessionFinished
 from deft_cem.methods import Method, Sample
 from deft_cem.session import EpisodeState, Session
 from deft_cem.skills import Look, Proposal, Skills
-from deft_core.errors import INFEASIBLE_GRASP, DeftError, Interrupted
+from deft_core.errors import INFEASIBLE_GRASP, ROBOT_FAULT, DeftError, Interrupted
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array, GraspParameters
 
@@ -263,7 +263,7 @@ class FineTuningLoop:
             raise error
         if error.code in (codes.NO_POLICY, codes.BAD_POLICY_INPUT):
             raise DeftError(codes.NO_RESIDUAL, error.message)
-        if error.code == STOPPED:  # somebody wants the robot to stand still: no attempt is used up
+        if error.code in (STOPPED, ROBOT_FAULT):  # somebody wants the robot to stand still: no attempt is used up
             raise DeftError(codes.PIPELINE_FAILED, f"{error.message}, then run again with the same session folder")
         if of_grasp and (error.code in INFEASIBLE_GRASP or error.code // 100 in (2, 3)):
             self._finish(episode, attempt, "infeasible", reason=error.message)

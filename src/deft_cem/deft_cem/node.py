@@ -18,7 +18,6 @@ from deft_msgs.srv import AmendReward, AnswerProposal, ControlSession, SubmitRew
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.node import Node
 from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -47,6 +46,7 @@ from deft_core.errors import ConfigError, DeftError, Interrupted
 from deft_core.ros import conversions as conv
 from deft_core.ros import markers, names, qos
 from deft_core.ros.node import (
+    DeftNode,
     declare,
     declare_config_dir,
     declare_fields,
@@ -77,7 +77,7 @@ class Running:
     recorder: Recorder
 
 
-class CemServer(Node):
+class CemServer(DeftNode):
     """Runs one session at a time; everything it decides is in deft_cem's core modules."""
 
     def __init__(self, **kwargs: Any) -> None:

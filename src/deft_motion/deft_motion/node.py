@@ -9,14 +9,22 @@ from deft_msgs.srv import CheckGrasp, Rearm, Stop
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
-from deft_core.ros.node import answering, declare_config_dir, declare_hand, declare_robot, refuse_unknown_parameters, run_node
+from deft_core.ros.node import (
+    DeftNode,
+    answering,
+    declare,
+    declare_config_dir,
+    declare_hand,
+    declare_robot,
+    refuse_unknown_parameters,
+    run_node,
+)
 from deft_core.ros.qos import LATCHED
 from deft_motion import codes
 from deft_motion.executor import Cancelled, GraspExecutor
@@ -27,15 +35,18 @@ from deft_motion.markers import preview_markers
 from deft_motion.planner import OmplPlanner
 from deft_motion.preview import preview
 from deft_motion.robot_port import GatedRobot
+from deft_motion.watch import MotionWatch
 
 
-class MotionNode(Node):
+class MotionNode(DeftNode):
     """Services check_grasp, stop, rearm; actions execute_grasp, park. One motion at a time."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("deft_motion", **kwargs)
         self._config_dir = declare_config_dir(self)
         robot, hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
+        camera_timeout = declare(self, "camera_timeout", 1.0, "s of wall time without a camera image after which a motion "
+                                 "holds; 0: the camera is not watched")
         refuse_unknown_parameters(self)
         self._base_frame = robot.base_frame
         # One model for planning, one for the gate: checks and motions run in different threads.
@@ -48,6 +59,7 @@ class MotionNode(Node):
                                        GraspPlanner(robot, hand, model, self._gate), self._port)
         self._planned = self.create_publisher(MarkerArray, names.PLANNED_GRASP, LATCHED)
         self._busy = threading.Lock()
+        self._watch = MotionWatch(self, robot.camera, camera_timeout, self._fault)
         motions, control = ReentrantCallbackGroup(), ReentrantCallbackGroup()
         self.create_service(CheckGrasp, names.CHECK_GRASP, self._check, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(Stop, names.STOP, self._stop, callback_group=control)
@@ -96,11 +108,22 @@ class MotionNode(Node):
 
     def _rearm(self, _: Rearm.Request, response: Rearm.Response) -> Rearm.Response:
         try:
+            if self._watch.fault:
+                raise DeftError(codes.ROBOT_FAULT, f"the robot still reports a fault: {self._watch.fault}; clear it first")
             self._gate.rearm(self._port.latest())
             response.armed, response.message = True, "armed"
         except DeftError as error:
             response.message = error.message
         return response
+
+    def _fault(self, reason: str) -> None:
+        """The robot has said that something is wrong with it."""
+        self._gate.stop(f"robot fault: {reason}")
+        try:
+            self._port.hold()
+        except DeftError as error:
+            self.get_logger().error(f"robot fault, and the hold could not be sent: {error.message}")
+        self.get_logger().error(f"robot fault: {reason}; clear it, then call rearm")
 
     # -- actions --------------------------------------------------------------------------------------
 
@@ -131,7 +154,7 @@ class MotionNode(Node):
             handle.request.seed, lambda: self._interrupted(handle)))
 
     def _interrupted(self, handle: ServerGoalHandle) -> bool:
-        return bool(handle.is_cancel_requested or self._gate.stopped)
+        return bool(handle.is_cancel_requested or self._gate.stopped or self._watch.problem())
 
     def _carry_out(self, handle: ServerGoalHandle, result: ExecuteGrasp.Result | Park.Result, run) -> object:
         """Claim the robot, run a motion, turn its failures into error codes, and free the robot for the next goal."""
@@ -139,11 +162,17 @@ class MotionNode(Node):
             result.error_code, result.error_msg = codes.BUSY, "another motion is under way"
             handle.abort()
             return result
+        self._watch.begin()
         try:
             run()
             handle.succeed()
         except Cancelled:
-            if self._gate.stopped:
+            problem = self._watch.problem()
+            if problem is not None:
+                result.error_code, result.error_msg = problem
+                self.get_logger().error(f"the robot holds: {problem[1]}")
+                handle.abort()
+            elif self._gate.stopped:
                 result.error_code, result.error_msg = codes.STOPPED, f"stopped: {self._gate.stopped}"
                 handle.abort()
             else:
@@ -161,6 +190,7 @@ class MotionNode(Node):
         return result
 
     def destroy_node(self) -> None:
+        """Stop listening to the robot, and sending."""
         self._port.close()
         super().destroy_node()
 

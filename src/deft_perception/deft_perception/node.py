@@ -13,7 +13,6 @@ from deft_msgs.srv import Observe
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PointStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.node import Node
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
@@ -25,6 +24,7 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.images import ImageSet, ImageSynchronizer
 from deft_core.ros.node import (
+    DeftNode,
     answering,
     declare,
     declare_config_dir,
@@ -54,7 +54,7 @@ DIAGNOSTICS_PERIOD = 1.0  # s
 LATENCIES = 20            # looks that the median latency is taken over
 
 
-class PerceptionNode(Node):
+class PerceptionNode(DeftNode):
     """Service `deft/observe`; listens to clicks; publishes the mask overlay for people and diagnostics."""
 
     def __init__(self, **kwargs: object) -> None:

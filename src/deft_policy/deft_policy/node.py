@@ -15,7 +15,6 @@ from deft_msgs.srv import PredictResidual
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.node import Node
 
 from deft_bag.episodes import read_session
 from deft_core.config import parse
@@ -25,6 +24,7 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.grasp_graph import GraspGraph
 from deft_core.ros.node import (
+    DeftNode,
     answering,
     declare,
     declare_config_dir,
@@ -52,7 +52,7 @@ class Loaded:
     state: tuple[int, int]
 
 
-class PolicyNode(Node):
+class PolicyNode(DeftNode):
     """Fits policies from bags and answers for them; knows nothing of sessions in progress."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import numpy as np
 from deft_msgs.srv import RetargetHand
-from rclpy.node import Node
 
 from deft_core.errors import DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
-from deft_core.ros.node import answering, declare, declare_config_dir, declare_hand, refuse_unknown_parameters, run_node
+from deft_core.ros.node import (
+    DeftNode,
+    answering,
+    declare,
+    declare_config_dir,
+    declare_hand,
+    refuse_unknown_parameters,
+    run_node,
+)
 from deft_core.types import GraspParameters
 from deft_retarget import codes
 from deft_retarget.mano_file import mano_skeleton
@@ -19,7 +26,7 @@ from deft_retarget.retargeter import Retargeter
 from deft_retarget.wrist import grasp_rotation
 
 
-class RetargetNode(Node):
+class RetargetNode(DeftNode):
     """Service `deft/retarget_hand`."""
 
     def __init__(self, **kwargs: object) -> None:

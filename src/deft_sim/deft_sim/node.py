@@ -31,6 +31,7 @@ from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import (
     CallTimeout,
+    DeftNode,
     call,
     declare,
     declare_config_dir,
@@ -55,7 +56,7 @@ DEADMAN, MARGIN = 0.5, 0.08  # s of wall time waited for the next part of a moti
 LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
-class SimNode(Node):
+class SimNode(DeftNode):
     """Robot and camera. One thread owns the world and OpenGL; ROS callbacks only queue work for it."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -261,7 +262,7 @@ class SimNode(Node):
         super().destroy_node()
 
 
-class ScriptedOperatorNode(Node):
+class ScriptedOperatorNode(DeftNode):
     """Answers reward requests as a person would: scores, resets the table, then submits."""
 
     def __init__(self, sim: SimNode, **kwargs: Any) -> None:

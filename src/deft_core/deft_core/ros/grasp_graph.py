@@ -14,9 +14,10 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
 from deft_core.descriptions import TaskConfig
-from deft_core.errors import DeftError, Interrupted
+from deft_core.errors import NODE_LOST, DeftError, Interrupted
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
+from deft_core.ros.heartbeat import Pulses
 from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import GraspParameters
 
@@ -39,6 +40,7 @@ class GraspGraph:
 
     def __init__(self, node: Node, task: TaskConfig, group: CallbackGroup, failure: int, cancelled: Callable[[], bool]) -> None:
         self._node, self._task, self._failure, self._cancelled = node, task, failure, cancelled
+        self._pulses = Pulses(node)
         self._observe = node.create_client(Observe, names.OBSERVE, callback_group=group)
         self._predict = node.create_client(PredictAffordance, names.PREDICT_AFFORDANCE, callback_group=group)
         self._retarget = node.create_client(RetargetHand, names.RETARGET_HAND, callback_group=group)
@@ -48,6 +50,7 @@ class GraspGraph:
 
     def close(self) -> None:
         """Give the clients back to the node."""
+        self._pulses.close()
         for client in (self._observe, self._predict, self._retarget, self._check):
             self._node.destroy_client(client)
         for action in (self._execute, self._park):
@@ -82,19 +85,19 @@ class GraspGraph:
                 "object_centre": seen.box_centre, "object_extent": seen.extent, "surroundings": seen.surroundings}
 
     def call(self, client: Any, request: Any) -> Any:
-        """Call a service; its error code becomes a DeftError."""
+        """Call a service; its error code becomes a DeftError, NODE_LOST where a node dies meanwhile."""
+        lost = self._pulses.watching()
         try:
-            response = call(client, request, SERVICE_SECONDS, self._cancelled)
+            response = call(client, request, SERVICE_SECONDS, lambda: self._cancelled() or bool(lost()))
         except CallTimeout as error:
-            if self._cancelled():
-                raise Interrupted from None
-            raise DeftError(self._failure, str(error)) from None
+            raise self._gone(error, lost()) from None
         if response.error_code:
             raise DeftError(response.error_code, response.error_msg)
         return response
 
     def _run(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
         """Run an action to its end. When the caller is cancelled, so is the action; its end is waited for."""
+        lost = self._pulses.watching()
         try:
             wait_for_server(client, SERVICE_SECONDS, self._cancelled)
             handle = self._accepted(client, goal, feedback)
@@ -105,20 +108,27 @@ class GraspGraph:
                 if self._cancelled() and not cancelling:
                     handle.cancel_goal_async()
                     cancelling = True
+                if problem := lost():  # the motion node notices, too, unless it is the one; the arm holds either way
+                    handle.cancel_goal_async()
+                    raise DeftError(NODE_LOST, problem)
                 if time.monotonic() - started > ACTION_SECONDS:
                     handle.cancel_goal_async()
                     raise CallTimeout(f"action {client._action_name} did not end within {ACTION_SECONDS:.0f} s")
                 time.sleep(0.01)
         except CallTimeout as error:
-            if self._cancelled():
-                raise Interrupted from None
-            raise DeftError(self._failure, str(error)) from None
+            raise self._gone(error, lost()) from None
         if cancelling:
             raise Interrupted
         result = finished.result().result
         if result.error_code:
             raise DeftError(result.error_code, result.error_msg)
         return result
+
+    def _gone(self, error: CallTimeout, lost: str) -> Exception:
+        """What a wait that nobody answered comes to."""
+        if self._cancelled():
+            return Interrupted()
+        return DeftError(NODE_LOST, lost) if lost else DeftError(self._failure, str(error))
 
     def _accepted(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
         """The handle of a goal, once it is taken: a motion that this process began before it died is waited for."""

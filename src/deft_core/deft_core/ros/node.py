@@ -19,9 +19,23 @@ from rclpy.node import Node
 from deft_core.config import C, Config, default_config_dir, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
+from deft_core.ros.heartbeat import Heart
 
 # Given to all nodes at once (`/**` in a parameter file), whether they read them or not.
 SHARED_PARAMETERS = frozenset({"robot", "hand", "config_dir", "use_sim_time"})
+
+
+class DeftNode(Node):
+    """A node of DEFT: it sends heartbeats until it is destroyed."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self._heartbeat = Heart(self)
+
+    def destroy_node(self) -> None:
+        """Fall silent, then give everything back."""
+        self._heartbeat.stop()
+        super().destroy_node()
 
 
 def declare(node: Node, name: str, default: Any, description: str, read_only: bool = True) -> Any:
