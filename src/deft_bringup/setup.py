@@ -19,6 +19,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
         *tree('config'),
+        *tree('launch'),
     ],
     zip_safe=True,
     maintainer='DEFT maintainers',

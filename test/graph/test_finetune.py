@@ -129,9 +129,9 @@ def test_cancel_in_each_phase_and_go_on(scripted, tmp_path, phase):
 
 def test_a_silent_camera_is_waited_for(scripted, tmp_path):
     def camera(on: bool) -> None:
-        value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=on)
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="" if on else "camera_silent")
         answer = scripted.call(SetParameters, "/deft_sim/set_parameters",
-                               SetParameters.Request(parameters=[Parameter(name="camera_enabled", value=value)]))
+                               SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
         assert answer.results[0].successful
 
     scripted.statuses.clear()

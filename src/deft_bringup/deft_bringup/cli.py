@@ -18,7 +18,7 @@ from rich.console import Console
 
 from deft_bringup import affordance_cli, hand_cli, human_video_cli, operator_cli, policy_cli, session_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
-from deft_bringup.ros_client import operator_client, ros
+from deft_bringup.ros_client import namespace, operator_client, ros, use_namespace
 
 app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.", no_args_is_help=True,
                   pretty_exceptions_enable=False, add_completion=False)
@@ -36,6 +36,17 @@ app.command("extract-demo")(human_video_cli.extract_demo)
 app.command()(human_video_cli.synthesize)
 app.command()(human_video_cli.synthesize_labels)
 app.command()(affordance_cli.train_affordance)
+
+
+Namespace = Annotated[str, typer.Option(help="of the graph's nodes, as /lab, where it was started with one")]
+
+
+@app.callback()
+def main(namespace: Namespace = "") -> None:
+    """Teach a robot hand a task in some thirty scored tries."""
+    if namespace and not namespace.startswith("/"):
+        fail(f"--namespace {namespace} has to begin with a slash", EXIT_USAGE)
+    use_namespace(namespace)
 
 
 class Objects(str, Enum):
@@ -58,6 +69,7 @@ class Operator(str, Enum):
     """Who scores the simulated grasps."""
 
     scripted = "scripted"
+    hands = "hands"
     none = "none"
 
 
@@ -68,7 +80,10 @@ Seed = Annotated[int, typer.Option(help="of samples, objects and planners", min=
 Objs = Annotated[Objects, typer.Option("--objects", help="object set on the table")]
 Factor = Annotated[float, typer.Option("--real-time-factor", min=0.0,
                                        help="with --sim: simulated s per wall s; 0 = as fast as the machine allows")]
-Who = Annotated[Operator, typer.Option("--operator", help="with --sim: who scores; none = you, with `deft reward`")]
+Who = Annotated[Operator, typer.Option("--operator", help="with --sim: scripted scores and resets the table; hands: only "
+                                    "resets it, you score; none: neither")]
+Fault = Annotated[str, typer.Option("--fault", help="with --sim: a fault to rehearse, as camera_silent "
+                                    "(docs/reliability.md)")]
 Json = Annotated[bool, typer.Option("--json", help="print the summary as JSON on stdout, progress on stderr")]
 Params = Annotated[Path | None, typer.Option("--params-file", exists=True, dir_okay=False,
                                              help="with --sim: node parameters in place of config/finetune.yaml")]
@@ -80,12 +95,12 @@ def finetune(task: Task, sim: Sim = False,
              session: Annotated[Path | None, typer.Option(help="session folder; an unfinished session in it is resumed. "
                                                           "Default: a new one under ~/.deft/sessions")] = None,
              objects: Objs = Objects.train, real_time_factor: Factor = 0.0, operator: Who = Operator.scripted,
-             params_file: Params = None, as_json: Json = False,
+             params_file: Params = None, as_json: Json = False, fault: Fault = "",
              force: Annotated[bool, typer.Option("--force", help="go on with a session although configuration or calibration "
                                                  "is another one now, or without damaged lines of its journal")] = False,
              ) -> None:
     """Fine-tune the grasp of TASK: the prior plus small changes, scored by the operator (Algorithm 1)."""
-    with _graph(sim, task, seed, real_time_factor, operator, params_file):
+    with _graph(sim, task, seed, real_time_factor, operator, params_file, fault):
         from deft_msgs.action import FineTune
 
         goal = FineTune.Goal(task=task, episodes=episodes, seed=seed, object_set=objects.value, force=force,
@@ -170,6 +185,38 @@ def _evaluate(graph: contextlib.AbstractContextManager[None], as_json: bool, **g
         _run(Evaluate.Goal(**goal), as_json)
 
 
+@app.command("graph")
+def run_graph(task: Annotated[str, typer.Option(help="with --sim: what stands on the table")] = "pick_cup", sim: Sim = False,
+              seed: Seed = 0, real_time_factor: Factor = 0.0, operator: Who = Operator.hands, params_file: Params = None,
+              robot: Annotated[str, typer.Option(help="name of a file in config/robots; empty: the parameter file's")] = "",
+              hand: Annotated[str, typer.Option(help="name of a file in config/hands; empty: the parameter file's")] = "",
+              prior: Annotated[str, typer.Option(help="learned or heuristic; empty: the parameter file's")] = "",
+              require_approval: Annotated[bool, typer.Option("--require-approval",
+                                                             help="every grasp waits for a person")] = False,
+              fault: Fault = "") -> None:
+    """Run all nodes in this process until it is interrupted; start sessions with `deft finetune TASK`."""
+    from deft_bringup.graph import ComposedGraph, GraphError, GraphOptions
+    from deft_core.errors import ConfigError
+
+    shared = {name: value for name, value in (("robot", robot), ("hand", hand)) if value}
+    overrides = {name: dict(shared) for name in ("deft_sim", "deft_perception", "deft_retarget", "deft_motion", "deft_cem")}
+    if prior:
+        overrides["deft_affordance"] = {"prior": prior}
+    if require_approval:
+        overrides["deft_cem"]["require_approval"] = True
+    options = GraphOptions(task=task, seed=seed, operator=operator.value, real_time_factor=real_time_factor, fault=fault,
+                           params_file=params_file, sim=sim, namespace=namespace(), overrides=overrides)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with ComposedGraph(options):
+            Console(stderr=True).print("the graph is up", highlight=False)
+            stop.wait()
+    except (GraphError, ConfigError) as error:
+        fail(str(error), EXIT_USAGE)
+
+
 class Prior(str, Enum):
     """Where a grasp comes from before it is changed; deft_affordance.priors has them, too."""
 
@@ -227,7 +274,8 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
 
 
 @contextlib.contextmanager
-def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, params: Path | None) -> Iterator[None]:
+def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, params: Path | None,
+           fault: str = "") -> Iterator[None]:
     """The composed graph in this process with --sim, else only ROS."""
     if not sim:
         with ros():
@@ -236,7 +284,8 @@ def _graph(sim: bool, task: str, seed: int, factor: float, operator: Operator, p
     from deft_bringup.graph import ComposedGraph, GraphError, GraphOptions
     from deft_core.errors import ConfigError
 
-    options = GraphOptions(task=task, seed=seed, operator=operator.value, real_time_factor=factor, params_file=params)
+    options = GraphOptions(task=task, seed=seed, operator=operator.value, real_time_factor=factor, params_file=params,
+                           fault=fault, namespace=namespace())
     graph = ComposedGraph(options)
     try:
         graph.__enter__()

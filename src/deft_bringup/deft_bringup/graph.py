@@ -42,7 +42,10 @@ class GraphOptions:
 
     task: str
     seed: int = 0
-    operator: str = "scripted"          # scripted | none
+    operator: str = "scripted"          # scripted | hands (only resets the table) | none
+    sim: bool = True                    # else a robot with its drivers is there
+    fault: str = ""                     # of the simulated robot
+    namespace: str = ""                 # of all nodes
     real_time_factor: float = 0.0
     config_dir: Path | None = None
     params_file: Path | None = None
@@ -63,20 +66,18 @@ class ComposedGraph:
         read_parameters(params)  # refuses one with a node that does not exist
         # The simulated robot has the real one's topics, so it stays on this machine unless told otherwise.
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        rclpy.init(args=["--ros-args", "--params-file", str(params)], signal_handler_options=SignalHandlerOptions.NO)
+        space = ["-r", f"__ns:={self._options.namespace}"] if self._options.namespace else []
+        rclpy.init(args=["--ros-args", "--params-file", str(params), *space], signal_handler_options=SignalHandlerOptions.NO)
         try:
-            self._refuse_company()
-            sim = SimNode(parameter_overrides=self._parameters("deft_sim", seed=self._options.seed, task=self._options.task,
-                                                               real_time_factor=self._options.real_time_factor))
-            self._start(sim, 2)
+            self._refuse_company(self._options.sim)
+            if self._options.sim:
+                self._start_sim()
             self._add("deft_perception", PerceptionNode, 2)
             self._add("deft_affordance", AffordanceNode, 1)
             self._add("deft_retarget", RetargetNode, 1)
             self._add("deft_motion", MotionNode, 4)
             self._add("deft_policy", PolicyNode, 3)
             self._add("deft_cem", CemServer, 4, confirm_scene_at_start=True)
-            if self._options.operator == "scripted":
-                self._start(ScriptedOperatorNode(sim, parameter_overrides=self._parameters("deft_scripted_operator")), 2)
         except BaseException:
             self.close()
             raise
@@ -84,6 +85,16 @@ class ComposedGraph:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _start_sim(self) -> None:
+        """The robot cell, and who stands beside it."""
+        options = self._options
+        sim = SimNode(parameter_overrides=self._parameters(
+            "deft_sim", seed=options.seed, task=options.task, fault=options.fault, real_time_factor=options.real_time_factor))
+        self._start(sim, 2)
+        if options.operator != "none":
+            self._start(ScriptedOperatorNode(sim, options.operator == "hands",
+                                             parameter_overrides=self._parameters("deft_scripted_operator")), 2)
 
     def _parameters(self, node: str, **values: Any) -> list[Parameter]:
         values |= self._options.overrides.get(node, {})
@@ -110,7 +121,7 @@ class ComposedGraph:
         self.nodes[node.get_name()] = node
 
     @staticmethod
-    def _refuse_company() -> None:
+    def _refuse_company(sim: bool = True) -> None:
         """Two graphs in one domain would answer each other's calls, and a real robot would follow our commands."""
         probe = Node("deft_probe")
         try:
@@ -125,7 +136,7 @@ class ComposedGraph:
         if others:
             raise GraphError(f"another DEFT graph runs {where} ({', '.join(sorted(others))}); stop it, or set another "
                              "ROS_DOMAIN_ID")
-        if robots:
+        if robots and sim:
             raise GraphError(f"a robot is {where} (on {', '.join(sorted(robots))}); a simulation beside it would command it: "
                              "set another ROS_DOMAIN_ID")
 

@@ -20,10 +20,16 @@ def read_parameters(file: Path) -> dict[str, Any]:
         sections = yaml.safe_load(file.read_text()) or {}
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: not a parameter file: {error}") from None
-    for name in sections:
-        if name.strip("/") not in NODES | {"**"}:
-            raise ConfigError(f"{file}: unknown node '{name}': {nearest(name.strip('/'), NODES)}")
-    return {name.strip("/"): section for name, section in sections.items()}
+    named = {_node_of(name): section for name, section in sections.items()}
+    for name in named:
+        if name not in NODES | {"**"}:
+            raise ConfigError(f"{file}: unknown node '{name}': {nearest(name, NODES)}")
+    return named
+
+
+def _node_of(key: str) -> str:
+    """The node that a key of a parameter file is for: /**/deft_cem means it in any namespace."""
+    return "**" if key == "/**" else key.removeprefix("/**/").strip("/")
 
 
 def node_parameters(file: Path | None, node: str) -> dict[str, Any]:

@@ -8,6 +8,24 @@ from typing import Any
 
 from deft_bringup.exits import EXIT_FAILED, fail
 
+_namespace = ""
+
+
+def use_namespace(namespace: str) -> None:
+    """Where the graph is that the commands of this process speak to; "" = the root."""
+    global _namespace
+    _namespace = namespace
+
+
+def namespace() -> str:
+    """See use_namespace."""
+    return _namespace
+
+
+def namespace_arguments() -> list[str]:
+    """For rclpy.init."""
+    return ["--ros-args", "-r", f"__ns:={_namespace}"] if _namespace else []
+
 
 @contextlib.contextmanager
 def ros() -> Iterator[None]:
@@ -15,7 +33,7 @@ def ros() -> Iterator[None]:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=namespace_arguments(), signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield
     finally:

@@ -56,7 +56,8 @@ class GraphSkills:
         self._image: AnyImage | None = None
         self._lately: deque[tuple[float, AnyImage]] = deque(maxlen=PICTURES)  # with their stamps, s
         self._image_arrived = threading.Event()
-        self._subscription = node.create_subscription(*colour_topic(camera), self._keep_image, qos.SENSOR,
+        self._subscription = node.create_subscription(*colour_topic(camera), self._keep_image,
+                                                      qos.images(camera.reliability),
                                                       callback_group=MutuallyExclusiveCallbackGroup())
         self._node = node
         self.observation, self.affordance = ObjectObservation(), Affordance()

@@ -30,6 +30,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(valid) or '(none)'}"
 
 
+def _suggested(name: str, valid: Iterable[str]) -> str:
+    """'did you mean x? ', or nothing."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'? " if close else ""
+
+
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the fields valid at the place that a pydantic error points at."""
     current: Any = model
@@ -127,8 +133,8 @@ def find(config_dir: Path, kind: str, name: str) -> Path:
     path = config_dir / kind / f"{name}.yaml"
     if not path.is_file():
         valid = [p.stem for p in (config_dir / kind).glob("*.yaml")]
-        raise ConfigError(f"unknown {kind[:-1]} '{name}': {nearest(name, valid)} "
-                          f"({kind} live in {config_dir / kind})")
+        raise ConfigError(f"unknown {kind[:-1]} '{name}': {_suggested(name, valid)}valid: "
+                          f"{', '.join(sorted(valid))} ({kind} live in {config_dir / kind})")
     return path
 
 

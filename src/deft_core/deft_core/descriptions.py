@@ -99,6 +99,18 @@ class Coupling(Config):
         return self
 
 
+class DriverConfig(Config):
+    """The launch file of a device's driver, for robot.launch.py. Values of arguments are text, as launch files take them."""
+
+    package: str = Field(description="ROS package that has it")
+    launch: str = Field(description="file in the package's launch folder")
+    fake_launch: str = Field("", description="the same for fake hardware; empty: `launch` with fake_arguments")
+    arguments: dict[str, str] = Field(default_factory=dict, description="given in either case")
+    real_arguments: dict[str, str] = Field(default_factory=dict, description="given for real hardware")
+    fake_arguments: dict[str, str] = Field(default_factory=dict, description="given for fake hardware")
+    install: str = Field("", description="how to get the package, where it does not come by apt")
+
+
 class HandConfig(Config):
     """A robot hand (`hands/*.yaml`)."""
 
@@ -118,6 +130,7 @@ class HandConfig(Config):
     grasp_centre: Vector3 = Field(description="point between palm and fingers that goes to the contact, grasp frame, m")
     open_pose: tuple[float, ...] = Field(description="rad, hand open enough to approach an object")
     squeeze: tuple[float, ...] = Field(description="rad added to every joint after closing, to build up force")
+    driver: DriverConfig | None = Field(None, description="none: it is started by hand")
     retarget: dict[str, Any] = Field(description="read by deft_retarget")
     sim: dict[str, Any] = Field(description="read by deft_sim")
 
@@ -192,6 +205,9 @@ class CameraConfig(Config):
     cy: float
     transport: Literal["raw", "compressed"] = Field(default="raw", description="compressed: image_transport's compressed and "
                                                     "compressedDepth topics, where the network is slow")
+    reliability: Literal["reliable", "best_effort"] = Field(
+        default="best_effort", description="how images are received; best_effort matches every driver, but pictures that exceed "
+        "DDS's shared memory lose fragments between processes; reliable needs a driver that publishes reliably")
     frozen_frames: int = Field(default=15, ge=0, description="as many equal depth images in a row mean that the camera "
                                "hangs; 0 = never")
 
@@ -234,6 +250,7 @@ class RobotConfig(Config):
     object_region: BoxConfig = Field(description="where objects may stand; what is seen elsewhere is not an object")
     table_height: float = Field(description="z of the table's top in the base frame, m")
     camera: CameraConfig
+    driver: DriverConfig | None = Field(None, description="of the arm; none: the simulated one")
     sim: dict[str, Any] = Field(default_factory=dict, description="read by deft_sim")
 
     @model_validator(mode="after")

@@ -37,6 +37,8 @@ from deft_motion.preview import preview
 from deft_motion.robot_port import GatedRobot
 from deft_motion.watch import MotionWatch
 
+SHUTDOWN_SECONDS = 3.0
+
 
 class MotionNode(DeftNode):
     """Services check_grasp, stop, rearm; actions execute_grasp, park. One motion at a time."""
@@ -188,6 +190,13 @@ class MotionNode(DeftNode):
         finally:
             self._busy.release()
         return result
+
+    def interrupt(self) -> None:
+        """Hold where the robot is: nobody will watch it any more."""
+        if self._busy.locked():
+            self._gate.stop("the motion node is shut down")
+            if self._busy.acquire(timeout=SHUTDOWN_SECONDS):
+                self._busy.release()
 
     def destroy_node(self) -> None:
         """Stop listening to the robot, and sending."""

@@ -21,6 +21,7 @@ from deft_core.ros.node import CallTimeout, call, wait
 
 SERVER_SECONDS = 20.0
 ROLLOUT_SECONDS = 400.0
+SILENT_SECONDS = 3.0  # without a status, which comes twice a second: the server is gone
 IDLE_SECONDS = 8.0  # an idle server has sent its result by then, or never had the goal
 
 
@@ -53,6 +54,7 @@ class OperatorClient:
         self._amend = self.node.create_client(AmendReward, names.AMEND_REWARD, callback_group=group)
         self._control = self.node.create_client(ControlSession, names.CONTROL_SESSION, callback_group=group)
         self._idle_since: float | None = None
+        self._heard = 0.0  # s, monotonic, when the server last said anything
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self._watch, qos.LATCHED, callback_group=group)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -67,6 +69,7 @@ class OperatorClient:
 
     def _watch(self, status: SessionStatus) -> None:
         """Remember since when the server says that it has nothing to do."""
+        self._heard = time.monotonic()
         if status.state != "idle":
             self._idle_since = None
         elif self._idle_since is None:  # it is sent again and again
@@ -112,6 +115,8 @@ class OperatorClient:
             if cancel.is_set() and not cancelled:
                 handle.cancel_goal_async()
                 cancelled = True
+            if cancelled and time.monotonic() - self._heard > SILENT_SECONDS:
+                raise CallTimeout(f"the fine-tuning server is gone; the session can be gone on with: {folder}")
         answer = finished.result()
         return answer.result, answer.status == GoalStatus.STATUS_SUCCEEDED
 

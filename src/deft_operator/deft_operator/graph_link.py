@@ -73,7 +73,7 @@ class GraphLink:
                   (RewardRequest, names.REWARD_REQUEST, self._on_request, qos.LATCHED, events),
                   (GraspProposal, names.GRASP_PROPOSAL, self._on_proposal, qos.LATCHED, events),
                   (Image, names.AFFORDANCE_OVERLAY, self._on_affordance, qos.LATCHED, images),
-                  (*colour_topic(camera), self._on_camera, qos.NEWEST, images))
+                  (*colour_topic(camera), self._on_camera, qos.images(camera.reliability, 1), images))
         self._subscriptions = [node.create_subscription(kind, name, hear, profile, callback_group=group)
                                for kind, name, hear, profile, group in topics]
         group = ReentrantCallbackGroup()

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from deft_operator.view import clock
 
+WAITING = ("waiting_camera", "awaiting_reward", "awaiting_approval", "paused")  # for somebody
+
 
 def bar(reward: float, width: int = 20) -> str:
     """A reward 0..1 as a bar."""
@@ -47,9 +49,11 @@ class ProgressView:
             self._print_episode(status, self._shown)
             self._shown += 1
         waits = status.state == "waiting_camera" or (status.state == "awaiting_reward" and status.message)
-        if status.state == "waiting_camera" and status.message != self._waiting:
-            self._console.print(status.message, style="yellow", highlight=False, soft_wrap=True)
-        self._waiting = status.message if status.state == "waiting_camera" else ""
+        waiting = f"{status.state.replace('_', ' ')}: {status.message}" if status.state in WAITING else ""
+        if waiting and waiting != self._waiting and (status.state == "waiting_camera" or not self._live):
+            line = f"episode {status.episode + 1:3d}/{status.episodes}  {waiting}"
+            self._console.print(line, style="yellow", highlight=False, soft_wrap=True)
+        self._waiting = waiting
         if self._live:
             text = (f"episode {status.episode + 1}/{status.episodes}  {status.state.replace('_', ' ')}"
                     f"{' (' + status.message[:70] + ')' if status.message else ''}  best "

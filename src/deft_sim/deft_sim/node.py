@@ -12,21 +12,20 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import rclpy
+from builtin_interfaces.msg import Time
 from deft_msgs.msg import RewardRequest
 from deft_msgs.srv import SubmitReward
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 from trajectory_msgs.msg import JointTrajectory as TrajectoryMsg
 
 from deft_core.config import parse
 from deft_core.descriptions import load_task
+from deft_core.errors import ConfigError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import (
@@ -39,11 +38,13 @@ from deft_core.ros.node import (
     declare_hand,
     declare_robot,
     refuse_unknown_parameters,
+    run_node,
 )
 from deft_core.streaming import BRAKE, CONTINUES
 from deft_sim.camera import SimCamera
 from deft_sim.config import RobotSim
 from deft_sim.controller import JointTrajectory
+from deft_sim.faults import FAULTS, checked
 from deft_sim.history import Verdict
 from deft_sim.operator import OperatorConfig, judge
 from deft_sim.world import TICK_SECONDS, SimWorld
@@ -67,9 +68,10 @@ class SimNode(DeftNode):
         self.task = load_task(config_dir, task_name)
         self.seed = declare(self, "seed", 0, "of objects and their poses")
         self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows")
-        self._camera_on = declare(self, "camera_enabled", True, "false: the camera falls silent (to rehearse the fault)",
-                                  read_only=False)
-        declare(self, "operator", "scripted", "scripted, or none: a person answers (read by the executable)")
+        self._fault = checked(declare(self, "fault", "", "a fault to rehearse, empty for none: " + ", ".join(FAULTS),
+                                      read_only=False))
+        declare(self, "operator", "scripted", "scripted: scores and resets the table; hands: only resets it; none (read by the "
+                "executable)")
         refuse_unknown_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
         self._settings = parse(RobotSim, self.robot.sim, f"robot '{self.robot.name}', sim")
@@ -94,6 +96,9 @@ class SimNode(DeftNode):
         self._depth = self.create_publisher(Image, f"{camera}/aligned_depth_to_color/image_raw", qos.IMAGE_PUBLISHER)
         self._depth_info = self.create_publisher(CameraInfo, f"{camera}/aligned_depth_to_color/camera_info",
                                                  qos.IMAGE_PUBLISHER)
+        self._faults = self.create_publisher(String, names.ROBOT_FAULT, qos.LATCHED)
+        self.clock_offset = 0.0  # s, the robot's clock less the simulation's
+        self._begin_fault()
         group = MutuallyExclusiveCallbackGroup()
         for topic, command in ((self.robot.arm_command_topic, SimWorld.command_arm),
                                (self.robot.hand_command_topic, SimWorld.command_hand)):
@@ -102,9 +107,17 @@ class SimNode(DeftNode):
 
     def _set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
-            if parameter.name == "camera_enabled":
-                self._camera_on = bool(parameter.value)
+            if parameter.name == "fault":
+                try:
+                    self._fault = checked(parameter.value)
+                except ConfigError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                self._begin_fault()
         return SetParametersResult(successful=True)
+
+    def _begin_fault(self) -> None:
+        self._set_clock_back = self._fault == "clock_back"
+        self._faults.publish(String(data=FAULTS["robot_fault"] if self._fault == "robot_fault" else ""))
 
     # -- work for the simulation thread -----------------------------------------------------------------
 
@@ -115,14 +128,17 @@ class SimNode(DeftNode):
         return future.result(timeout=60)
 
     def _command(self, command: Callable[[SimWorld, JointTrajectory], None], message: TrajectoryMsg) -> None:
+        if self._fault == "controller_deaf":
+            return
         stamp = conv.stamp_seconds(message.header.stamp)
+        started_at = stamp - self.clock_offset
         points = message.points
         times = np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in points])
         try:
             trajectory = JointTrajectory(
                 tuple(message.joint_names), times,
                 np.array([p.positions for p in points], float),
-                np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points], float), stamp,
+                np.array([p.velocities if len(p.velocities) else [0.0] * len(p.positions) for p in points], float), started_at,
                 message.header.frame_id == CONTINUES)
         except ValueError as error:
             self.get_logger().error(f"trajectory rejected: {error}")
@@ -202,13 +218,26 @@ class SimNode(DeftNode):
             time.sleep(max(0.0, seconds - (time.monotonic() - started)))
 
     def _publish_state(self, world: SimWorld) -> None:
-        stamp = conv.stamp_msg(round(world.clock * 1e9))
+        stamp = self._stamp(world.clock)
         position, velocity = world.joint_state()
-        state = JointState(header=Header(stamp=stamp), name=list(world.joint_names), position=position.tolist(),
-                           velocity=velocity.tolist())
-        self._joint_states.publish(state)
-        self._told = state, time.monotonic()
+        order, extra = list(range(len(world.joint_names))), []
+        if self._fault == "joint_states_incomplete":
+            order = order[:-1]
+        elif self._fault == "joint_states_shuffled":
+            order, extra = order[::-1], ["a_joint_that_nobody_knows"]
+        state = JointState(header=Header(stamp=stamp), name=[*extra, *(world.joint_names[i] for i in order)],
+                           position=[*(0.0 for _ in extra), *position[order].tolist()],
+                           velocity=[*(0.0 for _ in extra), *velocity[order].tolist()])
+        self._told = None if self._fault == "joint_states_silent" else (state, time.monotonic())
+        if self._told is not None:
+            self._joint_states.publish(state)
         self._clock_publisher.publish(Clock(clock=stamp))
+
+    def _stamp(self, clock: float) -> Time:
+        """What the robot's clock says at s of simulation."""
+        if self._set_clock_back:
+            self._set_clock_back, self.clock_offset = False, 1.0 - clock
+        return conv.stamp_msg(round((clock + self.clock_offset) * 1e9))
 
     def _beat(self) -> None:
         """Send the last joint state again while the simulation thread is busy with something else."""
@@ -232,22 +261,33 @@ class SimNode(DeftNode):
         laid_anew = self._camera_model is not world.model  # a person has reset the scene: somebody will want to see it
         if laid_anew:  # people are slower than pictures: those on their way would have arrived before
             self._in_flight.clear()
-        if not self._camera_on or (world.clock < self._next_frame and not laid_anew):
+        if self._fault == "camera_silent" or (world.clock < self._next_frame and not laid_anew):
             return
         if not laid_anew and now < self._next_frame_wall and world.clock - self._last_frame < LONGEST_BLIND:
             return
-        self._show(world)
+        if self._fault != "camera_frozen" or self._frame is None:
+            self._show(world)
         took = time.monotonic() - now
         self._last_frame = world.clock
         self._next_frame = world.clock + 1.0 / self._settings.camera_rate
         self._next_frame_wall = now + max(1.0 / self._settings.camera_rate, took / CAMERA_SHARE) * (not self._factor)
-        header = Header(stamp=conv.stamp_msg(round(world.clock * 1e9)), frame_id=self.robot.camera.frame)
+        header = Header(stamp=self._stamp(world.clock), frame_id=self.robot.camera.frame)
         assert self._frame is not None
         rgb, depth = self._frame
         info = conv.intrinsics_to_msg(self.robot.camera.intrinsics(), header)
         messages = ((self._rgb, conv.image_to_msg(rgb, "rgb8", header)), (self._rgb_info, info),
-                    (self._depth, conv.image_to_msg(depth, "16UC1", header)), (self._depth_info, info))
+                    (self._depth, self._depth_message(depth, header)), (self._depth_info, info))
         self._in_flight.append((world.clock + world.realism.camera_latency, messages))
+
+    def _depth_message(self, depth: Any, header: Header) -> Image:
+        """Depth as the camera sends it, (h, w) mm."""
+        if self._fault == "depth_empty":
+            depth = np.zeros_like(depth)
+        elif self._fault == "depth_invalid":
+            broken = np.full(depth.shape, np.nan, np.float32)
+            broken[::2] = np.inf
+            return conv.image_to_msg(broken, "32FC1", header)
+        return conv.image_to_msg(depth, "16UC1", header)
 
     def _deliver_frames(self, world: SimWorld) -> None:
         """Publish the pictures that have been on their way for the camera's latency."""
@@ -263,11 +303,16 @@ class SimNode(DeftNode):
 
 
 class ScriptedOperatorNode(DeftNode):
-    """Answers reward requests as a person would: scores, resets the table, then submits."""
+    """Answers reward requests as a person would: scores, resets the table, then submits.
 
-    def __init__(self, sim: SimNode, **kwargs: Any) -> None:
+    Args:
+        hands_only: a person gives the scores. The table is reset as soon as one is asked for, since the pictures are taken
+            by then; requests for the scene alone are answered.
+    """
+
+    def __init__(self, sim: SimNode, hands_only: bool = False, **kwargs: Any) -> None:
         super().__init__("deft_scripted_operator", **kwargs)
-        self._sim = sim
+        self._sim, self._hands_only = sim, hands_only
         self._config = declare_fields(self, OperatorConfig)
         refuse_unknown_parameters(self)
         self._client = self.create_client(SubmitReward, names.SUBMIT_REWARD, callback_group=ReentrantCallbackGroup())
@@ -284,8 +329,10 @@ class ScriptedOperatorNode(DeftNode):
             if not request.session:
                 continue
             try:
-                answer = self._answer(request)
-                self._submit_until_taken(answer)
+                if self._hands_only and request.kind != RewardRequest.RESET:
+                    self._put(request, request.next_episode)
+                else:
+                    self._submit_until_taken(self._answer(request))
             except Exception as error:  # whatever went wrong, the next request is answered
                 self.get_logger().error(f"episode {request.episode}: {error!r}")
 
@@ -324,16 +371,20 @@ class ScriptedOperatorNode(DeftNode):
             answer.success = SubmitReward.Request.SUCCESS_YES if verdict.success else SubmitReward.Request.SUCCESS_NO
             if request.kind == RewardRequest.COMPARE:
                 answer.comparison, answer.question = self._compared(request, verdict.score), request.question
-        next_episode = request.episode if verdict is None else request.next_episode
-        if next_episode >= 0:
-            self._sim.ask(lambda w: w.reset(request.object_set, next_episode))
+        self._put(request, request.episode if verdict is None else request.next_episode)
         return answer
+
+    def _put(self, request: RewardRequest, episode: int) -> None:
+        """Put the object of an episode on the table; -1: there is none to come."""
+        if episode >= 0:
+            self._sim.ask(lambda w: w.reset(request.object_set, episode))
 
     def _verdict(self, request: RewardRequest) -> Verdict | None:
         """What was seen of an attempt. It is judged once: the table is reset after the first of several questions."""
         key = (request.session, request.episode, request.attempt)
         if key not in self._verdicts:
-            phases = {name: (start, end) for name, start, end in conv.phases_from_msg(request.phases)}
+            ahead = self._sim.clock_offset
+            phases = {name: (start - ahead, end - ahead) for name, start, end in conv.phases_from_msg(request.phases)}
             verdict = self._sim.ask(lambda w: judge(w, phases, self._config, self._sim.seed, request.episode))
             if verdict is None:
                 return None
@@ -354,24 +405,20 @@ class ScriptedOperatorNode(DeftNode):
 
 
 def main() -> None:
-    """Executable `sim_node`: the robot cell and, unless `operator:=none`, the scripted operator."""
-    rclpy.init()
-    nodes: list[Node] = []
-    try:
-        sim = SimNode()
-        nodes.append(sim)
-        if sim.get_parameter("operator").value == "scripted":
-            nodes.append(ScriptedOperatorNode(sim))
-        executor = MultiThreadedExecutor(4)
-        for node in nodes:
-            executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        for node in reversed(nodes):
-            node.destroy_node()
-        rclpy.try_shutdown()
+    """Executable `sim_node`: the robot cell and, unless the parameter `operator` is none, the operator or only their hands."""
+    made: list[SimNode] = []
+
+    def sim() -> SimNode:
+        made.append(SimNode())
+        return made[0]
+
+    def operator() -> DeftNode:
+        who = made[0].get_parameter("operator").value
+        if who == "none":
+            return DeftNode("deft_no_operator")
+        return ScriptedOperatorNode(made[0], hands_only=who == "hands")
+
+    run_node(sim, operator)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from deft_core.descriptions import CameraConfig
+from deft_core.ros import qos
 from deft_core.ros.conversions import stamp_nanoseconds
-from deft_core.ros.qos import SENSOR
 
 KEEP = 5  # stamps waited for their partners
 AnyImage = Image | CompressedImage
@@ -59,7 +59,8 @@ class ImageSynchronizer:
         self.topics = {"rgb": colour_topic(camera), "depth": depth_topic(camera),
                        "info": (CameraInfo, f"{camera.namespace}/color/camera_info")}
         for kind, (message, topic) in self.topics.items():
-            node.create_subscription(message, topic, lambda m, k=kind: self._add(k, m), SENSOR, callback_group=group)
+            node.create_subscription(message, topic, lambda m, k=kind: self._add(k, m),
+                                     qos.images(camera.reliability), callback_group=group)
 
     def _add(self, kind: str, message: AnyImage | CameraInfo) -> None:
         stamp = stamp_nanoseconds(message.header.stamp)

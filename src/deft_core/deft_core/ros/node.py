@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from deft_core.config import C, Config, default_config_dir, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
@@ -31,6 +34,9 @@ class DeftNode(Node):
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._heartbeat = Heart(self)
+
+    def interrupt(self) -> None:
+        """End what is under way, as far as it takes only a few seconds: the process is about to end."""
 
     def destroy_node(self) -> None:
         """Fall silent, then give everything back."""
@@ -153,20 +159,49 @@ def refuse_unknown_parameters(node: Node) -> None:
             raise ConfigError(f"{node.get_name()}: unknown parameter '{name}': {nearest(name, declared)}")
 
 
-def run_node(make: Callable[[], Node], threads: int = 4) -> None:
-    """main() of a node executable: spin until SIGINT or SIGTERM, then tear down; say what is wrong with a configuration."""
-    rclpy.init()
-    node = None
+EXIT_INTERRUPTED_TWICE = 130
+
+
+def run_node(*make: Callable[[], DeftNode], threads: int = 4) -> None:
+    """main() of a node executable: make the nodes, spin until SIGINT or SIGTERM, then tear down.
+
+    Exit status 0 then, 1 with a sentence where a configuration is wrong. A second signal leaves at once, with 130.
+    """
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # ours, so that what is under way can end while ROS still works
+    stop = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        if stop.is_set():
+            os._exit(EXIT_INTERRUPTED_TWICE)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    nodes: list[DeftNode] = []
+    executor = MultiThreadedExecutor(threads)
     try:
-        node = make()
-        executor = MultiThreadedExecutor(threads)
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        for one in make:
+            nodes.append(one())
+            executor.add_node(nodes[-1])
+        thread = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
+        thread.start()
+        while not stop.wait(0.5):
+            if not thread.is_alive():
+                raise RuntimeError("the executor has ended by itself; its error stands above")
+        for node in reversed(nodes):
+            node.interrupt()
+        executor.shutdown(timeout_sec=2)
+        thread.join(timeout=2)
     except ConfigError as error:
         sys.exit(f"{error}")
     finally:
-        if node is not None:
+        for node in reversed(nodes):
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _spin(executor: MultiThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass

@@ -15,6 +15,14 @@ IMAGE_PUBLISHER = _profile(5, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLAT
 SENSOR = _profile(5, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 # Of sensor data that is looked at now and then: only the newest matters.
 NEWEST = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+
+
+def images(reliability: str, depth: int = 5) -> QoSProfile:
+    """Receiving pictures of a camera whose YAML says reliable or best_effort."""
+    kind = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+    return _profile(depth, kind, DurabilityPolicy.VOLATILE)
+
+
 JOINT_STATE_PUBLISHER = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 COMMAND = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 HEARTBEAT = _profile(20, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
