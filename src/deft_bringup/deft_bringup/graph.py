@@ -13,7 +13,7 @@ from typing import Any
 
 import rclpy
 from rclpy.action import ActionServer
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -22,6 +22,7 @@ from deft_affordance.node import AffordanceNode
 from deft_bringup.parameters import NODES, read_parameters
 from deft_cem.node import CemServer
 from deft_core.config import default_config_dir
+from deft_core.ros.executor import PoolExecutor
 from deft_motion.node import MotionNode
 from deft_perception.node import PerceptionNode
 from deft_policy.node import PolicyNode
@@ -106,7 +107,7 @@ class ComposedGraph:
         self._start(make(parameter_overrides=self._parameters(name, **values)), threads)
 
     def _start(self, node: Node, threads: int) -> None:
-        executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
+        executor = PoolExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         executor.add_node(node)
 
         def spin() -> None:

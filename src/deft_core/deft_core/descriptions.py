@@ -206,8 +206,8 @@ class CameraConfig(Config):
     transport: Literal["raw", "compressed"] = Field(default="raw", description="compressed: image_transport's compressed and "
                                                     "compressedDepth topics, where the network is slow")
     reliability: Literal["reliable", "best_effort"] = Field(
-        default="best_effort", description="how images are received; best_effort matches every driver, but pictures that exceed "
-        "DDS's shared memory lose fragments between processes; reliable needs a driver that publishes reliably")
+        default="best_effort", description="how images are received; best_effort matches every driver; reliable loses fewer of "
+        "them on a bad network and needs a driver that publishes reliably")
     frozen_frames: int = Field(default=15, ge=0, description="as many equal depth images in a row mean that the camera "
                                "hangs; 0 = never")
 

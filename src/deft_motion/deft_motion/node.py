@@ -200,6 +200,7 @@ class MotionNode(DeftNode):
 
     def destroy_node(self) -> None:
         """Stop listening to the robot, and sending."""
+        self._watch.close()
         self._port.close()
         super().destroy_node()
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
@@ -36,10 +35,16 @@ class MotionWatch:
         self._watched: frozenset[str] = frozenset()
         self._image, self._sees = -math.inf, False
         self.fault = ""
-        group = MutuallyExclusiveCallbackGroup()
-        node.create_subscription(CameraInfo, f"{camera.namespace}/color/camera_info", self._seen, qos.NEWEST,
-                                 callback_group=group)
-        node.create_subscription(String, names.ROBOT_FAULT, self._reported, qos.LATCHED, callback_group=group)
+        ear, faults = self._pulses.ear.node, f"{node.get_namespace().rstrip('/')}/{names.ROBOT_FAULT}"
+        self._subscriptions = [
+            ear.create_subscription(CameraInfo, f"{camera.namespace}/color/camera_info", self._seen, qos.NEWEST),
+            ear.create_subscription(String, faults, self._reported, qos.LATCHED)]
+
+    def close(self) -> None:
+        """Stop listening."""
+        for subscription in self._subscriptions:
+            self._pulses.ear.node.destroy_subscription(subscription)
+        self._pulses.close()
 
     def _seen(self, _: CameraInfo) -> None:
         self._image = time.monotonic()

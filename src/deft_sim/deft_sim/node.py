@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -406,6 +408,8 @@ class ScriptedOperatorNode(DeftNode):
 
 def main() -> None:
     """Executable `sim_node`: the robot cell and, unless the parameter `operator` is none, the operator or only their hands."""
+    for variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):  # the latter before Fast DDS 3
+        os.environ.setdefault(variable, str(Path(__file__).parent / "dds" / "large_pictures.xml"))
     made: list[SimNode] = []
 
     def sim() -> SimNode:

@@ -7,9 +7,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection
+from typing import ClassVar
 
 from deft_msgs.msg import Heartbeat
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from deft_core.ros import names, qos
@@ -45,8 +47,54 @@ class Heart:
         self._thread.join(timeout=2)
 
 
+class Ear:
+    """A node and a thread that only listen, for everybody in this process who watches something: what comes often must not
+    wake the executors that have other things to do."""
+
+    _ears: ClassVar[dict[Context, Ear]] = {}
+    _lock = threading.Lock()
+
+    def __init__(self, context: Context) -> None:
+        self.node = Node(f"deft_ear_{HERE[1]}", context=context, start_parameter_services=False, enable_rosout=False)
+        self.last: dict[str, tuple[float, tuple[str, int]]] = {}  # node -> when it was heard, s monotonic, and where it runs
+        self._users = 0
+        self.node.create_subscription(Heartbeat, names.HEARTBEAT, self._heard, qos.HEARTBEAT)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name="ear", daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    def _heard(self, message: Heartbeat) -> None:
+        self.last[message.node] = (time.monotonic(), (message.host, message.pid))
+
+    @classmethod
+    def of(cls, node: Node) -> Ear:
+        """The ear of a node's process; give it back with `release`."""
+        with cls._lock:
+            ear = cls._ears.get(node.context) or cls._ears.setdefault(node.context, Ear(node.context))
+            ear._users += 1
+            return ear
+
+    def release(self) -> None:
+        """The last user ends it."""
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            self._ears.pop(self.node.context, None)
+        self._executor.shutdown(timeout_sec=1)
+        self._thread.join(timeout=2)
+        self.node.destroy_node()
+
+
 class Pulses:
-    """Hears the heartbeats of the nodes in a node's namespace.
+    """The heartbeats of the nodes in a node's namespace.
 
     All times are counted to the last heartbeat of the node's own that was heard: when this very process stands still for a
     while, nobody else is taken for dead.
@@ -55,31 +103,25 @@ class Pulses:
     def __init__(self, node: Node) -> None:
         self._own = node.get_fully_qualified_name()
         self._space = node.get_namespace().rstrip("/") + "/"
-        self._last: dict[str, tuple[float, tuple[str, int]]] = {}
-        self._node = node
-        self._subscription = node.create_subscription(Heartbeat, names.HEARTBEAT, self._heard, qos.HEARTBEAT,
-                                                      callback_group=MutuallyExclusiveCallbackGroup())
+        self.ear = Ear.of(node)
 
     def close(self) -> None:
         """Stop listening."""
-        self._node.destroy_subscription(self._subscription)
-
-    def _heard(self, message: Heartbeat) -> None:
-        if message.node.startswith(self._space):
-            self._last[message.node] = (time.monotonic(), (message.host, message.pid))
+        self.ear.release()
 
     def now(self) -> float:
         """s on the monotonic clock, until when this process has heard anything at all."""
-        return self._last.get(self._own, (time.monotonic(), HERE))[0]
+        return self.ear.last.get(self._own, (time.monotonic(), HERE))[0]
 
     def alive(self) -> frozenset[str]:
         """Nodes of other processes that have been heard lately."""
         now = self.now()
-        return frozenset(name for name, (last, where) in self._last.copy().items() if where != HERE and now - last < SILENCE)
+        return frozenset(name for name, (last, where) in self.ear.last.copy().items()
+                         if where != HERE and now - last < SILENCE and name.startswith(self._space))
 
     def lost(self, watched: Collection[str]) -> str:
         """Which of the watched nodes has fallen silent, in words; "" while all are heard."""
-        now, last = self.now(), self._last.copy()
+        now, last = self.now(), self.ear.last.copy()
         for name in sorted(watched):
             silent = now - last[name][0] if name in last else SILENCE
             if silent >= SILENCE:

@@ -15,13 +15,14 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.action import ActionClient
 from rclpy.client import Client
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from deft_core.config import C, Config, default_config_dir, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
+from deft_core.ros.executor import PoolExecutor
 from deft_core.ros.heartbeat import Heart
 
 # Given to all nodes at once (`/**` in a parameter file), whether they read them or not.
@@ -178,7 +179,7 @@ def run_node(*make: Callable[[], DeftNode], threads: int = 4) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     nodes: list[DeftNode] = []
-    executor = MultiThreadedExecutor(threads)
+    executor = PoolExecutor(threads)
     try:
         for one in make:
             nodes.append(one())
@@ -200,7 +201,7 @@ def run_node(*make: Callable[[], DeftNode], threads: int = 4) -> None:
         rclpy.try_shutdown()
 
 
-def _spin(executor: MultiThreadedExecutor) -> None:
+def _spin(executor: PoolExecutor) -> None:
     try:
         executor.spin()
     except ExternalShutdownException:
