@@ -26,6 +26,7 @@ from deft_motion.paths import JointPath, still
 
 START_DELAY = 0.15   # s from the latest joint state to the start of a command, so that arm and hand start together
 HOLD_SECONDS = 0.02
+FIRST_SECONDS = 5.0  # of wall time after the start of the node
 
 
 @dataclass
@@ -49,6 +50,7 @@ class GatedRobot:
         self._motion: _Motion | None = None      # what is being sent
         self._failure: DeftError | None = None   # why that ended early
         self._closing = False
+        self._started = time.monotonic()
         self._condition = threading.Condition()
         self._positions: dict[str, tuple[float, float, float]] = {}  # name -> position, stamp, received
         self._publishers = {"arm": node.create_publisher(JointTrajectory, robot.arm_command_topic, COMMAND),
@@ -104,7 +106,9 @@ class GatedRobot:
         return RobotState(float(rows[:, 1].min()), rows[:n, 0], rows[n:, 0], time.monotonic() - float(rows[:, 2].min()))
 
     def state(self) -> RobotState:
-        """See RobotPort."""
+        """See RobotPort. A node that has only just been started gives the first joint states time to arrive."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._assemble() is not None, self._started + FIRST_SECONDS - time.monotonic())
         return self._gate.require_fresh(self.latest())
 
     def next_state(self, after: float, timeout: float) -> RobotState | None:

@@ -55,7 +55,8 @@ CAMERA_SHARE = 0.15  # of wall time at most that goes into rendering while the s
 # While a scene is laid or rendered the world stands still for a while. A robot's joint state broadcaster does not
 # wait for the camera: the last state is sent again after BEAT, for STANDSTILL at most, s of wall time.
 BEAT, STANDSTILL = 0.1, 3.0
-DEADMAN, MARGIN = 0.5, 0.08  # s of wall time waited for the next part of a motion; s of robot clock before its brake begins
+# s of wall time waited for the next part of a motion, at most; s of robot clock before its brake begins
+DEADMAN, DEADMAN_REAL_TIME, MARGIN = 0.5, 0.25, 0.08
 LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
 
 
@@ -189,7 +190,7 @@ class SimNode(DeftNode):
         The simulation may run much faster than the clock on the wall. With this, what happens does not depend on how fast
         messages travel; and a sender that has died is noticed after DEADMAN s of wall time.
         """
-        deadline = time.monotonic() + DEADMAN
+        deadline = time.monotonic() + (DEADMAN_REAL_TIME if self._factor > 0 else DEADMAN)
         while world.clock >= world.runs_out - BRAKE - MARGIN and world.runs_out != self._abandoned:
             try:
                 job, future = self._jobs.get(timeout=max(0.0, deadline - time.monotonic()))

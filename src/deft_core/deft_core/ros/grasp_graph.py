@@ -23,6 +23,7 @@ from deft_core.types import GraspParameters
 
 SERVICE_SECONDS = 30.0
 ACTION_SECONDS = 300.0     # a whole grasp, in wall time
+MATCHING_SECONDS = 1.5     # for DDS to match a node that was started again
 BUSY_SECONDS = 60.0        # waited while the motion node finishes something else
 
 
@@ -86,6 +87,7 @@ class GraspGraph:
 
     def call(self, client: Any, request: Any) -> Any:
         """Call a service; its error code becomes a DeftError, NODE_LOST where a node dies meanwhile."""
+        self._await_all()
         lost = self._pulses.watching()
         try:
             response = call(client, request, SERVICE_SECONDS, lambda: self._cancelled() or bool(lost()))
@@ -97,6 +99,7 @@ class GraspGraph:
 
     def _run(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
         """Run an action to its end. When the caller is cancelled, so is the action; its end is waited for."""
+        self._await_all()
         lost = self._pulses.watching()
         try:
             wait_for_server(client, SERVICE_SECONDS, self._cancelled)
@@ -123,6 +126,19 @@ class GraspGraph:
         if result.error_code:
             raise DeftError(result.error_code, result.error_msg)
         return result
+
+    def _await_all(self) -> None:
+        """Wait for nodes that have died to be started again. DDS knows them for some 20 s yet: a call would go nowhere."""
+        waited = 0.0
+        while gone := self._pulses.gone():
+            if self._cancelled():
+                raise Interrupted
+            if waited > SERVICE_SECONDS:
+                raise DeftError(self._failure, f"{gone} It was waited for for {SERVICE_SECONDS:.0f} s")
+            time.sleep(0.1)
+            waited += 0.1
+        if waited:
+            time.sleep(MATCHING_SECONDS)
 
     def _gone(self, error: CallTimeout, lost: str) -> Exception:
         """What a wait that nobody answered comes to."""

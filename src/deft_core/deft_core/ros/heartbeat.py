@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -42,9 +43,12 @@ class Heart:
                 return
 
     def stop(self) -> None:
-        """Fall silent."""
+        """Say goodbye, and fall silent."""
         self._stopping.set()
         self._thread.join(timeout=2)
+        self._message.last = True
+        with contextlib.suppress(Exception):  # the context may be shut down
+            self._publisher.publish(self._message)
 
 
 class Ear:
@@ -71,7 +75,10 @@ class Ear:
             pass
 
     def _heard(self, message: Heartbeat) -> None:
-        self.last[message.node] = (time.monotonic(), (message.host, message.pid))
+        if message.last:
+            self.last.pop(message.node, None)
+        else:
+            self.last[message.node] = (time.monotonic(), (message.host, message.pid))
 
     @classmethod
     def of(cls, node: Node) -> Ear:
@@ -118,6 +125,11 @@ class Pulses:
         now = self.now()
         return frozenset(name for name, (last, where) in self.ear.last.copy().items()
                          if where != HERE and now - last < SILENCE and name.startswith(self._space))
+
+    def gone(self) -> str:
+        """Which node of another process was heard once, and has fallen silent without a goodbye, in words; "" for none."""
+        return self.lost([name for name, (_, where) in self.ear.last.copy().items()
+                          if where != HERE and name.startswith(self._space)])
 
     def lost(self, watched: Collection[str]) -> str:
         """Which of the watched nodes has fallen silent, in words; "" while all are heard."""

@@ -1,0 +1,118 @@
+"""Faults of the robot cell over the real graph: what must happen, and that no fault becomes a reward of 0."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from deft_msgs.srv import Rearm
+from graph_support import ABORTED, SUCCEEDED, Tester, graph_with, wait_for
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+
+from deft_cem.journal import peek
+from deft_core.ros import names
+
+pytestmark = pytest.mark.graph
+
+
+@pytest.fixture(scope="module")
+def cell():
+    """The graph with the scripted operator."""
+    with graph_with(12) as tester:
+        yield tester
+
+
+def fault(cell: Tester, name: str) -> None:
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=name)
+    answer = cell.call(SetParameters, "/deft_sim/set_parameters",
+                       SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
+    assert answer.results[0].successful, answer.results[0].reason
+
+
+def retries(folder) -> list[str]:
+    path = folder / "journal.jsonl"
+    return [r.data["reason"] for r in peek(path) if r.kind == "retry"] if path.exists() else []
+
+
+def test_an_unknown_fault_is_refused(cell):
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="camera_slient")
+    answer = cell.call(SetParameters, "/deft_sim/set_parameters",
+                       SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
+    assert not answer.results[0].successful and "camera_silent" in answer.results[0].reason
+
+
+@pytest.mark.parametrize(("name", "words"), [("depth_empty", "table"), ("depth_invalid", "table")])
+def test_depth_without_a_valid_pixel_is_a_scene_problem_and_nothing_moves(cell, tmp_path, name, words):
+    fault(cell, name)
+    cell.statuses.clear()
+    handle = cell.send(tmp_path, episodes=1)
+    try:
+        wait_for(lambda: any(words in s.message for s in cell.statuses), 60, "the operator to be told")
+        assert not [r for r in peek(tmp_path / "journal.jsonl") if r.kind == "sampled"]
+    finally:
+        fault(cell, "")
+    status, result = cell.result(handle)
+    assert status == SUCCEEDED and result.scored == 1, "it goes on when the camera is well again"
+
+
+def test_joint_states_in_another_order_with_strange_joints_are_mapped_by_name(cell, tmp_path):
+    fault(cell, "joint_states_shuffled")
+    try:
+        status, result = cell.result(cell.send(tmp_path, episodes=1))
+    finally:
+        fault(cell, "")
+    assert status == SUCCEEDED and result.scored == 1
+
+
+@pytest.mark.parametrize("name", ["joint_states_silent", "joint_states_incomplete"])
+def test_without_complete_joint_states_nothing_moves(cell, tmp_path, name):
+    fault(cell, name)
+    try:
+        status, result = cell.result(cell.send(tmp_path, episodes=2), 120)
+    finally:
+        fault(cell, "")
+    assert status == ABORTED and "joint states" in result.error_msg and result.scored == 0
+    assert all("joint states" in reason for reason in retries(tmp_path))
+    status, result = cell.result(cell.send(tmp_path, episodes=2))
+    assert status == SUCCEEDED and result.scored == 1, "the same folder goes on with the next episode"
+
+
+def test_controllers_that_do_not_follow_are_noticed_and_never_scored(cell, tmp_path):
+    cell.statuses.clear()
+    handle = cell.send(tmp_path, episodes=1)
+    wait_for(lambda: any(s.state == "predicting" for s in cell.statuses), 60)
+    fault(cell, "controller_deaf")
+    try:
+        wait_for(lambda: retries(tmp_path), 90, "the first attempt to be aborted")
+    finally:
+        fault(cell, "")
+    status, result = cell.result(handle)
+    assert status == SUCCEEDED and result.scored == 1
+    assert "follow" in retries(tmp_path)[0] or "joint states" in retries(tmp_path)[0]
+
+
+def test_a_fault_of_the_robot_latches_the_stop_until_it_is_cleared_and_rearmed(cell, tmp_path):
+    cell.statuses.clear()
+    handle = cell.send(tmp_path, episodes=1)
+    wait_for(lambda: any(s.state == "executing" for s in cell.statuses), 60)
+    fault(cell, "robot_fault")
+    status, result = cell.result(handle)
+    assert status == ABORTED and "hard collision" in result.error_msg
+    refused = cell.call(Rearm, names.REARM, Rearm.Request())
+    assert not refused.armed and "still reports" in refused.message
+    fault(cell, "")
+    wait_for(lambda: cell.call(Rearm, names.REARM, Rearm.Request()).armed, 10)
+    status, result = cell.result(cell.send(tmp_path, episodes=1))
+    episodes = json.loads((tmp_path / "summary.json").read_text())["episodes"]
+    assert status == SUCCEEDED and [e["status"] for e in episodes] == ["scored"]
+
+
+def test_a_clock_that_is_set_back_is_survived(cell, tmp_path):
+    handle = cell.send(tmp_path, episodes=2)
+    wait_for(lambda: [r for r in peek(tmp_path / "journal.jsonl") if r.kind == "finished"]
+             if (tmp_path / "journal.jsonl").exists() else [], 60)
+    fault(cell, "clock_back")
+    status, result = cell.result(handle)
+    fault(cell, "")
+    assert status == SUCCEEDED and result.scored == 2, (result.error_msg, retries(tmp_path))

@@ -1,0 +1,136 @@
+"""The graph as robot people run it: every node a process, the same executables and parameters as in the launch files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from deft_msgs.action import FineTune
+from deft_msgs.msg import RewardRequest, SessionStatus
+from deft_msgs.srv import SubmitReward
+from graph_support import domain, wait_for
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from deft_bringup.processes import Choice, checked, node_processes
+from deft_core.ros import names
+from deft_core.ros.node import call
+from deft_core.ros.qos import LATCHED, SENSOR
+
+ARM = tuple(f"joint{k}" for k in range(1, 8))
+
+
+class Processes:
+    """Starts, kills and restarts nodes."""
+
+    def __init__(self, choice: Choice, number: int, log: Path) -> None:
+        self._choice, self._log = checked(choice), log.open("ab")
+        self._env = {**os.environ, "ROS_DOMAIN_ID": domain(number), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        self.specs = {node.name: node for node in node_processes(choice)}
+        self.running: dict[str, subprocess.Popen] = {}
+        for name in self.specs:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        node = self.specs[name]
+        path = f"{get_package_prefix(node.package)}/lib/{node.package}/{node.executable}"
+        self.running[name] = subprocess.Popen([path, *node.arguments(self._choice)], env=self._env, stdout=self._log,
+                                              stderr=self._log, start_new_session=True)
+
+    def kill(self, name: str) -> None:
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def end(self, seconds: float = 20) -> dict[str, int]:
+        """Interrupt all as Ctrl-C does; the exit statuses by name."""
+        for process in self.running.values():
+            process.send_signal(signal.SIGINT)
+        return {name: process.wait(seconds) for name, process in self.running.items()}
+
+    def close(self) -> None:
+        for process in self.running.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._log.close()
+
+
+class Watcher:
+    """A client in this process: goals, rewards, statuses, and how fast the arm moves."""
+
+    def __init__(self) -> None:
+        self.node = Node("watcher")
+        self.statuses: list[SessionStatus] = []
+        self.requests: list[RewardRequest] = []
+        self.speed, self.heard = 0.0, 0.0
+        self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
+        self.node.create_subscription(RewardRequest, names.REWARD_REQUEST, self.requests.append, LATCHED)
+        self.node.create_subscription(JointState, "/joint_states", self._moved, SENSOR)
+        self.fine_tune = ActionClient(self.node, FineTune, names.FINE_TUNE)
+        self.submit_client = self.node.create_client(SubmitReward, names.SUBMIT_REWARD)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+
+    def _moved(self, state: JointState) -> None:
+        of = dict(zip(state.name, state.velocity, strict=True))
+        self.speed, self.heard = float(np.abs([of.get(j, 0.0) for j in ARM]).max()), time.monotonic()
+
+    def send(self, folder: Path, episodes: int = 1) -> Any:
+        assert self.fine_tune.wait_for_server(60)
+        sent = self.fine_tune.send_goal_async(FineTune.Goal(task="pick_cup", episodes=episodes, object_set="train",
+                                                            session_dir=str(folder)))
+        wait_for(sent.done, 30)
+        assert sent.result().accepted
+        return sent.result().get_result_async()
+
+    def state(self) -> str:
+        return self.statuses[-1].state if self.statuses else ""
+
+    def pending(self) -> RewardRequest | None:
+        return self.requests[-1] if self.requests and self.requests[-1].session else None
+
+    def score(self, seconds: float = 90) -> None:
+        """Answer the next request for a score."""
+        wait_for(lambda: self.pending() is not None and self.pending().kind == RewardRequest.REWARD, seconds,
+                 "a reward request")
+        assert call(self.submit_client, SubmitReward.Request(reward=0.5), 20.0).accepted
+
+    def seconds_to_rest(self, most: float = 5.0) -> float:
+        """How long until the arm stands still."""
+        started = time.monotonic()
+        wait_for(lambda: self.speed < 0.02, most, "the arm to hold")
+        return time.monotonic() - started
+
+    def close(self) -> None:
+        self._executor.shutdown(timeout_sec=2)
+        self._thread.join(timeout=2)
+        self.node.destroy_node()
+
+
+@contextmanager
+def separate_graph(number: int, log: Path, **choice: Any) -> Iterator[tuple[Processes, Watcher]]:
+    os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = domain(number), "LOCALHOST"
+    processes = Processes(Choice(**{"sim": True} | choice), number, log)
+    rclpy.init()
+    watcher = Watcher()
+    try:
+        yield processes, watcher
+    finally:
+        watcher.close()
+        rclpy.try_shutdown()
+        processes.close()
