@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 from deft_msgs.srv import Rearm
@@ -116,3 +118,22 @@ def test_a_clock_that_is_set_back_is_survived(cell, tmp_path):
     status, result = cell.result(handle)
     fault(cell, "")
     assert status == SUCCEEDED and result.scored == 2, (result.error_msg, retries(tmp_path))
+
+
+def doctor(tmp_path) -> subprocess.CompletedProcess:
+    return subprocess.run(["deft", "doctor", "--seconds", "4", "--out", str(tmp_path / "reach.png")], capture_output=True,
+                          text=True, timeout=90, check=False, env={**os.environ, "COLUMNS": "200"})
+
+
+def test_the_doctor_passes_a_healthy_cell_and_names_what_ails_another(cell, tmp_path):
+    well = doctor(tmp_path)
+    assert well.returncode == 0 and "fail" not in well.stdout, well.stdout + well.stderr
+    assert (tmp_path / "reach.png").read_bytes().startswith(b"\x89PNG")
+    for name, words in (("joint_states_incomplete", "joints missing: joint_15.0"), ("camera_silent", "no colour pictures"),
+                        ("depth_empty", "0% of the pixels")):
+        fault(cell, name)
+        try:
+            ill = doctor(tmp_path)
+        finally:
+            fault(cell, "")
+        assert ill.returncode == 1 and words in ill.stdout, ill.stdout

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import affordance_cli, hand_cli, human_video_cli, operator_cli, policy_cli, session_cli
+from deft_bringup import affordance_cli, doctor_cli, hand_cli, human_video_cli, operator_cli, policy_cli, session_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 from deft_bringup.ros_client import namespace, operator_client, ros, use_namespace
 
@@ -27,6 +27,7 @@ app.add_typer(session_cli.app, name="session")
 app.command()(session_cli.reward)
 app.command()(session_cli.amend)
 app.command()(session_cli.export)
+app.command()(doctor_cli.doctor)
 app.command()(operator_cli.panel)
 app.command()(operator_cli.report)
 app.command()(policy_cli.fit)
