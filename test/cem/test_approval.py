@@ -36,7 +36,8 @@ def run(folder, decide, episodes=3, made=None, cancelled=lambda: False, **change
     def answer(proposal, decision):
         for _ in range(500):
             try:
-                approvals.submit(proposal.session, proposal.episode, proposal.draw, Approval(decision, "said"))
+                approvals.submit(proposal.session, proposal.episode, proposal.attempt, proposal.draw,
+                                 Approval(decision, "said"))
                 return
             except DeftError as error:
                 assert error.code == codes.NOTHING_PROPOSED  # not open yet
@@ -112,17 +113,17 @@ def test_ending_the_session_withdraws_the_proposal(tmp_path):
 def test_the_desk_refuses_what_is_not_asked():
     desk, said = ApprovalDesk(), []
     with pytest.raises(DeftError) as caught:
-        desk.submit("", -1, -1, Approval(Decision.approve))
+        desk.submit("", -1, -1, -1, Approval(Decision.approve))
     assert caught.value.code == codes.NOTHING_PROPOSED
-    desk.open("s", 3, 1, said.append)
-    for where in (("other", 3, 1), ("s", 2, 1), ("s", 3, 0)):
+    desk.open("s", 3, 0, 1, said.append)
+    for where in (("other", 3, 0, 1), ("s", 2, 0, 1), ("s", 3, 0, 0), ("s", 3, 1, 1)):
         with pytest.raises(DeftError) as caught:
             desk.submit(*where, Approval(Decision.approve))
         assert caught.value.code == codes.WRONG_PROPOSAL and not said
-    desk.submit("", -1, -1, Approval(Decision.reject))
+    desk.submit("", -1, -1, -1, Approval(Decision.reject))
     assert [a.decision for a in said] == [Decision.reject] and desk.wait(0).decision is Decision.reject
     with pytest.raises(DeftError) as caught:  # twice
-        desk.submit("s", 3, 1, Approval(Decision.approve))
+        desk.submit("s", 3, 0, 1, Approval(Decision.approve))
     assert caught.value.code == codes.NOTHING_PROPOSED
 
 
@@ -131,7 +132,7 @@ def test_an_answer_that_cannot_be_saved_does_not_count():
         raise DeftError(codes.JOURNAL_FAILED, "disk full")
 
     desk = ApprovalDesk()
-    desk.open("s", 0, 0, full)
+    desk.open("s", 0, 0, 0, full)
     with pytest.raises(DeftError) as caught:
-        desk.submit("s", 0, 0, Approval(Decision.reject))
+        desk.submit("s", 0, 0, 0, Approval(Decision.reject))
     assert caught.value.code == codes.APPROVAL_NOT_SAVED and desk.wait(0) is None

@@ -56,7 +56,8 @@ def test_the_graph_is_lost_and_comes_back_and_one_of_two_rewards_counts(tmp_path
             lost = seconds_until(lambda: not tablet.view()["alive"] and "lost" in desk.state()["status"])
             assert lost < TRUTH_SECONDS
             assert not desk.state()["asks"], "nothing can be said to a graph that is not there"
-            status, said = tablet.request("/api/answer", {"session": "s", "episode": 0, "reward": 0.9})
+            status, said = tablet.request("/api/answer", {"kind": "reward", "session": "s", "episode": 0, "attempt": 0,
+                                                         "reward": 0.9})
             assert status == 409 and not json.loads(said)["accepted"]
         with graph_process(number, tmp_path) as graph:
             wait_for(lambda: tablet.view()["alive"], 90)
@@ -65,7 +66,8 @@ def test_the_graph_is_lost_and_comes_back_and_one_of_two_rewards_counts(tmp_path
             wait_for(lambda: "grasp of episode 1," in desk.state()["question"], 60, "the reward to be asked for again")
             desk.say("key", "4")
             request = tablet.view()["request"]
-            answer = {"session": request["session"], "episode": 0, "reward": 0.9}
+            answer = {"kind": "reward", "session": request["session"], "episode": 0, "attempt": request["attempt"],
+                      "reward": 0.9}
             assert tablet.request("/api/answer", answer)[0] == 200
             gone = seconds_until(lambda: "grasp of episode 1," not in desk.state()["question"])
             assert gone < TRUTH_SECONDS

@@ -91,7 +91,7 @@ def test_a_panel_beyond_this_machine_needs_its_token(ros_tester):
         assert panel.address.endswith("?token=s3cret")
         for path in ("/", "/panel.js", "/api/view", "/api/events", "/api/picture/camera", "/api/plot/curve"):
             assert panel.request(path)[0] == 401, path
-        answer = {"session": "s", "episode": 0, "reward": 1.0}
+        answer = {"kind": "reward", "session": "s", "episode": 0, "attempt": 0, "reward": 1.0}
         for path, body in (("/api/control", {"command": "stop"}), ("/api/answer", answer)):
             assert panel.request(path, body)[0] == 401, path
         assert panel.request("/api/view", Authorization="Bearer wrong")[0] == 401
@@ -111,7 +111,8 @@ def test_a_panel_of_this_machine_refuses_others_and_forms(ros_tester):
         assert panel.request("/api/control", {"command": "stop"}, **{"Content-Type": "text/plain"})[0] == 415
         for body in ({"command": "explode"}, {}, {"command": "stop", "more": 1}):
             assert panel.request("/api/control", body)[0] == 422
-        status, answer = panel.request("/api/answer", {"session": "s", "episode": 0, "reward": 7.0})
+        status, answer = panel.request("/api/answer", {"kind": "reward", "session": "s", "episode": 0, "attempt": 0,
+                                                       "reward": 7.0})
         assert status == 422 and b"less than or equal to 1" in answer
 
 

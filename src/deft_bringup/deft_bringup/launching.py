@@ -131,6 +131,8 @@ def start_graph(context: LaunchContext, client: str) -> list[Action]:
         actions += _drivers(choice.robot, choice.hand, arguments.text("robot_ip"), fake=False, camera=True, serial="",
                             planner=True)
     if arguments.flag("composed"):
+        if choice.use_sim_time or choice.log_level != "info" or arguments.flag("respawn"):
+            raise LaunchError("use_sim_time, log_level and respawn are of processes of their own: leave them out, or composed")
         actions.append(_composed(choice))
     else:
         actions += [_node(node, choice, arguments.flag("respawn")) for node in node_processes(choice)]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from deft_bringup.parameters import node_parameters
 from deft_core.config import default_config_dir, find, load, nearest
@@ -73,16 +78,21 @@ class NodeProcess:
         out = ["--ros-args", "--log-level", choice.log_level, "--params-file", str(choice.parameter_file)]
         if choice.namespace:
             out += ["-r", f"__ns:={choice.namespace}"]
-        for name, value in values.items():  # for this node alone: there may be others in its process
-            out += ["-p", f"{self.name}:{name}:={_yaml(value)}"]
+        if values:
+            out += ["--params-file", str(self._own_parameters(choice, values))]
         return out
 
-
-def _yaml(value: Any) -> str:
-    """A parameter as ROS arguments say it; an empty string has to be quoted."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    def _own_parameters(self, choice: Choice, values: Mapping[str, Any]) -> Path:
+        """A file with these parameters for this node alone: there may be others in its process, and in a namespace
+        `-p node:name:=value` is not understood."""
+        content = yaml.safe_dump({f"{choice.namespace.rstrip('/')}/{self.name}": {"ros__parameters": dict(values)}})
+        folder = Path(tempfile.gettempdir()) / f"deft_parameters_{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:16]}.yaml"
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(content)
+        temporary.replace(file)
+        return file
 
 
 def checked(choice: Choice) -> Choice:

@@ -32,14 +32,14 @@ class ApprovalDesk:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._proposed: tuple[str, int, int] | None = None  # session, episode, draw
+        self._proposed: tuple[str, int, int, int] | None = None  # session, episode, attempt, draw
         self._save: Callable[[Approval], None] = lambda _: None
         self._approval: Approval | None = None
 
-    def open(self, session: str, episode: int, draw: int, save: Callable[[Approval], None]) -> None:
+    def open(self, session: str, episode: int, attempt: int, draw: int, save: Callable[[Approval], None]) -> None:
         """Propose. `save` puts the answer on disk where it needs to be; it is called before the answer is accepted."""
         with self._condition:
-            self._proposed, self._save, self._approval = (session, episode, draw), save, None
+            self._proposed, self._save, self._approval = (session, episode, attempt, draw), save, None
 
     def close(self) -> None:
         """Withdraw the proposal."""
@@ -53,19 +53,22 @@ class ApprovalDesk:
             self._condition.wait_for(lambda: self._approval is not None or self._proposed is None, timeout)
             return self._approval
 
-    def submit(self, session: str, episode: int, draw: int, approval: Approval) -> str:
+    def submit(self, session: str, episode: int, attempt: int, draw: int, approval: Approval) -> str:
         """Take an answer; what happens, in words. Refuses one with a DeftError and changes nothing then.
 
         Args:
             session: "" = the pending one.
-            episode, draw: -1 = the pending one.
+            episode, attempt, draw: -1 = the pending one.
         """
         with self._condition:
             if self._proposed is None or self._approval is not None:
                 raise DeftError(codes.NOTHING_PROPOSED, "no grasp waits for approval")
             now = self._proposed
-            if session not in ("", now[0]) or episode not in (-1, now[1]) or draw not in (-1, now[2]):
-                raise DeftError(codes.WRONG_PROPOSAL, f"proposed is draw {now[2]} for episode {now[1]} of session '{now[0]}'")
+            meant = (session or now[0], *(n if given == -1 else given for given, n in
+                                          zip((episode, attempt, draw), now[1:], strict=True)))
+            if meant != now:
+                raise DeftError(codes.WRONG_PROPOSAL, f"proposed is draw {now[3]}, attempt {now[2]}, for episode {now[1]} of "
+                                f"session '{now[0]}'")
             try:
                 self._save(approval)
             except DeftError as error:

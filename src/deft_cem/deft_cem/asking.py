@@ -65,9 +65,9 @@ class Asking:
 
         A rejection is on disk before it counts. Raises SessionFinished when the session is ended meanwhile.
         """
-        self._skills.propose(proposal)
         desk = self._approvals
         if desk is None:
+            self._skills.propose(proposal)
             return Decision.approve
 
         def save(approval: Approval) -> None:
@@ -76,7 +76,8 @@ class Asking:
                                      eps=proposal.eps.tolist(), note=approval.note)
 
         try:
-            desk.open(proposal.session, proposal.episode, proposal.draw, save)
+            desk.open(proposal.session, proposal.episode, proposal.attempt, proposal.draw, save)
+            self._skills.propose(proposal)
             while (approval := desk.wait(POLL_SECONDS)) is None:
                 if self._cancelled():
                     raise Interrupted

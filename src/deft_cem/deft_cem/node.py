@@ -383,7 +383,7 @@ class CemServer(DeftNode):
                 raise DeftError(codes.BAD_DECISION, f"unknown answer {request.answer}; valid: 1 approve, 2 reject, 3 skip")
             if self._approvals is None:
                 raise DeftError(codes.NOTHING_PROPOSED, "grasps need no approval here (parameter require_approval)")
-            return self._approvals.submit(request.session, request.episode, request.draw,
+            return self._approvals.submit(request.session, request.episode, request.attempt, request.draw,
                                           Approval(DECISIONS[request.answer], request.note))
 
         return self._answered(response, answer, codes.APPROVAL_NOT_SAVED)

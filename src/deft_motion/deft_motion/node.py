@@ -35,7 +35,7 @@ from deft_motion.markers import preview_markers
 from deft_motion.planner import OmplPlanner
 from deft_motion.preview import preview
 from deft_motion.robot_port import GatedRobot
-from deft_motion.watch import MotionWatch
+from deft_motion.watch import MotionWatch, Problem
 
 SHUTDOWN_SECONDS = 3.0
 
@@ -61,6 +61,7 @@ class MotionNode(DeftNode):
                                        GraspPlanner(robot, hand, model, self._gate), self._port)
         self._planned = self.create_publisher(MarkerArray, names.PLANNED_GRASP, LATCHED)
         self._busy = threading.Lock()
+        self._problem: Problem | None = None  # of the motion under way
         self._watch = MotionWatch(self, robot.camera, camera_timeout, self._fault)
         motions, control = ReentrantCallbackGroup(), ReentrantCallbackGroup()
         self.create_service(CheckGrasp, names.CHECK_GRASP, self._check, callback_group=MutuallyExclusiveCallbackGroup())
@@ -156,7 +157,8 @@ class MotionNode(DeftNode):
             handle.request.seed, lambda: self._interrupted(handle)))
 
     def _interrupted(self, handle: ServerGoalHandle) -> bool:
-        return bool(handle.is_cancel_requested or self._gate.stopped or self._watch.problem())
+        self._problem = self._problem or self._watch.problem()  # the first one is kept: it may have passed when the arm holds
+        return bool(handle.is_cancel_requested or self._gate.stopped or self._problem)
 
     def _carry_out(self, handle: ServerGoalHandle, result: ExecuteGrasp.Result | Park.Result, run) -> object:
         """Claim the robot, run a motion, turn its failures into error codes, and free the robot for the next goal."""
@@ -165,11 +167,12 @@ class MotionNode(DeftNode):
             handle.abort()
             return result
         self._watch.begin()
+        self._problem = None
         try:
             run()
             handle.succeed()
         except Cancelled:
-            problem = self._watch.problem()
+            problem = self._problem
             if problem is not None:
                 result.error_code, result.error_msg = problem
                 self.get_logger().error(f"the robot holds: {problem[1]}")
@@ -179,7 +182,7 @@ class MotionNode(DeftNode):
                 handle.abort()
             else:
                 result.error_code, result.error_msg = codes.EXECUTION_FAILED, "cancelled; the robot holds where it was"
-                handle.canceled()
+                (handle.canceled if handle.is_cancel_requested else handle.abort)()
         except DeftError as error:
             result.error_code, result.error_msg = error.code, error.message
             handle.abort()

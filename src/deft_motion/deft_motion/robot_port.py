@@ -49,6 +49,7 @@ class GatedRobot:
         self._joints = {"arm": robot.joint_names, "hand": hand.joint_names}
         self._motion: _Motion | None = None      # what is being sent
         self._failure: DeftError | None = None   # why that ended early
+        self._sending = threading.RLock()        # whoever changes or sends the motion
         self._closing = False
         self._started = time.monotonic()
         self._condition = threading.Condition()
@@ -133,8 +134,9 @@ class GatedRobot:
         # Checking takes a while; the start is counted from what the robot says now.
         start = self.state().stamp + START_DELAY
         motion = _Motion(start, {part: path for part, path in (("arm", arm), ("hand", hand)) if path is not None})
-        self._motion, self._failure = motion, None
-        self._send_windows(motion, start)
+        with self._sending:
+            self._motion, self._failure = motion, None
+            self._send_windows(motion, start)
         return start
 
     def hold(self) -> None:
@@ -143,10 +145,11 @@ class GatedRobot:
         Raises:
             DeftError: STALE_STATE. An old posture is not commanded: going back to it would be a jump.
         """
-        self._motion = None
-        state = self._gate.require_fresh(self.latest())
-        self._publish("arm", self._stay(state.arm), 0.0, continues=False)
-        self._publish("hand", self._stay(state.hand), 0.0, continues=False)
+        with self._sending:  # no window may follow the hold
+            self._motion = None
+            state = self._gate.require_fresh(self.latest())
+            self._publish("arm", self._stay(state.arm), 0.0, continues=False)
+            self._publish("hand", self._stay(state.hand), 0.0, continues=False)
 
     @staticmethod
     def _stay(position: Array) -> JointPath:
@@ -178,7 +181,9 @@ class GatedRobot:
                                     "machine overloaded?); the robot has stopped on its way")
                 self._send_windows(motion, state.stamp)
             except DeftError as error:
-                self._motion, self._failure = None, error
+                with self._sending:
+                    if self._motion is motion:
+                        self._motion, self._failure = None, error
 
     def _due(self) -> bool:
         """Whether the next window has to be sent."""
@@ -187,7 +192,7 @@ class GatedRobot:
 
     def _send_windows(self, motion: _Motion, now: float) -> None:
         """What comes next of each part, `now` in s of robot clock. Raises DeftError STOPPED."""
-        with self._gate.armed():
+        with self._sending, self._gate.armed():
             if self._motion is not motion:  # stopped, or followed by another, meanwhile
                 return
             braking = math.inf

@@ -160,8 +160,8 @@ class GraphLink:
     def decide(self, proposal: ProposalView, decision: str, note: str, told: Told) -> None:
         """approve | reject | skip a grasp that waits for it."""
         self._call(names.ANSWER_PROPOSAL, AnswerProposal.Request(
-            session=proposal.session, episode=proposal.episode, draw=proposal.draw, answer=DECISIONS[decision],
-            note=note), told)
+            session=proposal.session, episode=proposal.episode, attempt=proposal.attempt, draw=proposal.draw,
+            answer=DECISIONS[decision], note=note), told)
 
     def stop(self, reason: str, told: Told) -> None:
         """Stop arm and hand where they are; nothing moves until `rearm`."""
@@ -255,7 +255,7 @@ def proposal_view(message: GraspProposal) -> ProposalView:
     step = conv.xyz(message.executed.contact) - conv.xyz(message.xi.contact)
     kind = "the prior alone" if message.control else f"{1000 * float(np.linalg.norm(step)):.0f} mm off the prior's contact"
     again = f", the sample of episode {message.repeat_of + 1} again" if message.repeat_of >= 0 else ""
-    return ProposalView(message.session, message.episode, message.draw, message.needs_answer,
+    return ProposalView(message.session, message.episode, message.attempt, message.draw, message.needs_answer,
                         f"Episode {message.episode + 1}, draw {message.draw + 1}: {kind}{again}", _with_preview(message))
 
 

@@ -112,6 +112,7 @@ class ProposalView:
 
     session: str
     episode: int
+    attempt: int
     draw: int
     needs_answer: bool
     words: str
@@ -185,5 +186,5 @@ def as_json(view: PanelView) -> dict[str, Any]:
             "kind": request.kind.value, "session": request.session, "episode": request.episode, "attempt": request.attempt,
             "words": request.words(), "suggested": request.suggested, "question": request.question},
         "proposal": None if proposal is None else {
-            "session": proposal.session, "episode": proposal.episode, "draw": proposal.draw,
+            "session": proposal.session, "episode": proposal.episode, "attempt": proposal.attempt, "draw": proposal.draw,
             "needs_answer": proposal.needs_answer, "words": proposal.words}}

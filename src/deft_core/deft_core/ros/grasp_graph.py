@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from deft_msgs.action import ExecuteGrasp, Park
 from deft_msgs.msg import Affordance, ObjectObservation
 from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
@@ -125,6 +126,8 @@ class GraspGraph:
         result = finished.result().result
         if result.error_code:
             raise DeftError(result.error_code, result.error_msg)
+        if finished.result().status != GoalStatus.STATUS_SUCCEEDED:
+            raise DeftError(self._failure, f"action {client._action_name} ended without success and without a reason")
         return result
 
     def _await_all(self) -> None:

@@ -157,7 +157,7 @@ class ScoreBox(QtWidgets.QGroupBox):
     def submit(self) -> None:
         """Send what is set."""
         request = self._request
-        if request is None:
+        if request is None or not self.isEnabled():
             return
         success = {"success": True, "no success": False}.get(self._chosen(self.success))
         if request.kind is Kind.reset:
@@ -175,7 +175,7 @@ class ScoreBox(QtWidgets.QGroupBox):
 
     def void(self) -> None:
         """Say that nothing can be said of the grasp."""
-        if self._request is not None and self._request.kind is not Kind.reset:
+        if self._request is not None and self._request.kind is not Kind.reset and self.isEnabled():
             self._link.void(self._request, self.note.text(), self._told)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:

@@ -9,7 +9,7 @@ from deft_operator.panel.episode_table import EpisodeTable
 from deft_operator.panel.picture import PictureView
 from deft_operator.panel.qt import QtCore, QtGui, QtWidgets
 from deft_operator.panel.score_box import ScoreBox
-from deft_operator.view import PanelView, SessionView, clock
+from deft_operator.view import PanelView, ProposalView, SessionView, clock
 from deft_operator.view_plots import PlotCache
 
 REFRESH_MS = 100
@@ -162,12 +162,14 @@ class OperatorPanel(QtWidgets.QWidget):
         if view.version == self._version and view.alive == self._alive:
             return
         self._version, self._alive = view.version, view.alive
-        request = view.request if view.alive else None
-        self.score_box.show_request(request)
+        if view.alive:
+            self.score_box.show_request(view.request)
+        self.score_box.setEnabled(view.alive and view.request is not None)  # a short silence leaves what was set
         for name in ("before", "end", "after", "other", "affordance", "proposal"):
             self.pictures[name].show_data(view.picture(name) if view.alive else b"")
         self.pictures["other"].setVisible(bool(view.picture("other")))
         asks = bool(view.alive and view.proposal and view.proposal.needs_answer)
+        self._proposal = view.proposal if asks else None
         self.approval_buttons.setVisible(asks)
         self.proposal_words.setText(view.proposal.words if view.alive and view.proposal else "No grasp is planned.")
         self.approval.setStyleSheet("QGroupBox { background: #fff3c0; }" if asks else "")
@@ -177,6 +179,7 @@ class OperatorPanel(QtWidgets.QWidget):
                 plot.show_data(self._plots.png(name, view.session))
 
     _alive: bool | None = None
+    _proposal: ProposalView | None = None
 
     def _show_status(self, view: PanelView) -> None:
         self.status.setText(status_words(view))
@@ -199,9 +202,8 @@ class OperatorPanel(QtWidgets.QWidget):
         self._link.control(command, "in the operator's panel", self._told.emit)
 
     def _decide(self, decision: str) -> None:
-        view = self._link.view()
-        if view.proposal is not None and view.proposal.needs_answer:
-            self._link.decide(view.proposal, decision, "in the operator's panel", self._told.emit)
+        if self._proposal is not None:  # the one that is shown, whatever has come meanwhile
+            self._link.decide(self._proposal, decision, "in the operator's panel", self._told.emit)
 
     def _amend(self, episode: int, reward: float | None, note: str) -> None:
         session: SessionView | None = self._link.view().session

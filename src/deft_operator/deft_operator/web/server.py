@@ -27,8 +27,10 @@ HEADERS = {"Content-Security-Policy": "default-src 'self'; img-src 'self' data: 
 class Answer(BaseModel, extra="forbid"):
     """The operator's answer to the request that the page shows; the server of the session refuses another."""
 
+    kind: Literal["reward", "reset", "compare"]
     session: str
     episode: int
+    attempt: int
     question: int = 0
     reward: float | None = Field(default=None, ge=0.0, le=1.0)
     comparison: Literal["better", "equal", "worse"] | None = None
@@ -51,6 +53,7 @@ class Decision(BaseModel, extra="forbid"):
 
     session: str
     episode: int
+    attempt: int
     draw: int
     decision: Literal["approve", "reject", "skip"]
 
@@ -108,8 +111,9 @@ def make_app(link: GraphLink, access: Access) -> FastAPI:
     @app.post("/api/answer")
     async def answer(said: Answer) -> JSONResponse:
         request = link.view().request
-        meant = (said.session, said.episode, said.question)
-        if request is None or (request.session, request.episode, request.question) != meant:
+        meant = (said.kind, said.session, said.episode, said.attempt, said.question)
+        asked = request and (request.kind.value, request.session, request.episode, request.attempt, request.question)
+        if request is None or asked != meant:
             return _replied(Reply(False, "this is not asked any more: somebody has answered it"))
         if said.voided or request.kind.value == "reset":
             return await _heard(lambda told: link.void(request, said.note, told))
@@ -130,7 +134,8 @@ def make_app(link: GraphLink, access: Access) -> FastAPI:
     @app.post("/api/decide")
     async def decide(said: Decision) -> JSONResponse:
         proposal = link.view().proposal
-        if proposal is None or (proposal.session, proposal.episode, proposal.draw) != (said.session, said.episode, said.draw):
+        meant = (said.session, said.episode, said.attempt, said.draw)
+        if proposal is None or (proposal.session, proposal.episode, proposal.attempt, proposal.draw) != meant:
             return _replied(Reply(False, "this grasp is not proposed any more"))
         return await _heard(lambda told: link.decide(proposal, said.decision, "on the web panel", told))
 

@@ -38,8 +38,8 @@ function choose(name, value) {
 
 function answer(voided) {
   const request = view?.request;
-  if (!request) return;
-  const body = { session: request.session, episode: request.episode, question: request.question, note: $("note").value, voided,
+  if (!request || !view.alive || (voided && request.kind === "reset")) return;
+  const body = { kind: request.kind, attempt: request.attempt, session: request.session, episode: request.episode, question: request.question, note: $("note").value, voided,
     success: { yes: true, no: false }[chosen("success")] ?? null };
   if (!voided && request.kind === "reward") {
     if (!touched) return complain("Set a score first.");
@@ -59,7 +59,8 @@ function complain(words) {
 
 function decide(decision) {
   const proposal = view?.proposal;
-  if (proposal?.needs_answer) say("api/decide", { session: proposal.session, episode: proposal.episode, draw: proposal.draw, decision });
+  if (view?.alive && proposal?.needs_answer) say("api/decide", { session: proposal.session, episode: proposal.episode, attempt: proposal.attempt,
+    draw: proposal.draw, decision });
 }
 
 function command(name, sure) {
@@ -78,6 +79,7 @@ function showPicture(name, version) {
   const image = $(name), there = view.alive && view.pictures.includes(name);
   const holder = image.closest("figure") ?? image;
   image.hidden = holder.hidden = !there;
+  if (!there) delete image.dataset.version;
   if (there && image.dataset.version !== String(version)) {
     image.dataset.version = String(version);
     image.src = `api/picture/${name}?v=${version}`;
@@ -85,11 +87,15 @@ function showPicture(name, version) {
 }
 
 function showRequest() {
-  const request = view.alive ? view.request : null, now = identity(request);
+  if (!view.alive) {  // a short silence leaves what was set
+    $("answer").hidden = true;
+    return;
+  }
+  const request = view.request, now = identity(request);
+  $("answer").hidden = !request;
   if (now === asked) return;
   asked = now;
   $("question").textContent = request ? request.words : "Nothing is asked of you now.";
-  $("answer").hidden = !request;
   if (!request) return;
   $("score").hidden = $("tenths").hidden = request.kind !== "reward";
   $("comparison").hidden = request.kind !== "compare";
@@ -142,7 +148,7 @@ function show(now) {
   const proposal = view.alive ? view.proposal : null;
   $("proposal-words").textContent = proposal ? proposal.words : "No grasp is planned.";
   $("decisions").hidden = !proposal?.needs_answer;
-  showPicture("proposal", proposal ? `${proposal.session}-${proposal.episode}-${proposal.draw}` : "none");
+  showPicture("proposal", proposal ? `${proposal.session}-${proposal.episode}-${proposal.attempt}-${proposal.draw}` : "none");
   showPicture("affordance", view.version);
   for (const name of ["before", "end", "after", "other"]) showPicture(name, asked);
 }
@@ -174,6 +180,7 @@ for (const button of document.querySelectorAll("[data-decision]")) {
 }
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { command("stop"); return; }
+  if (event.repeat) return;  // a key that is held down is one answer
   if (event.target.id === "note" || event.ctrlKey || event.altKey || event.metaKey) return;
   const key = event.key.toLowerCase();
   if (/^[0-9]$/.test(key)) setReward(Number(key) / 10);
