@@ -52,7 +52,8 @@ def test_a_session_ends_with_a_policy(fitted):
     folder, result, states = fitted
     assert "fitting_policy" in states and result.policy_file == str(folder / "policy.yaml")
     policy = restore(folder)
-    assert policy.provenance.task == "pick_cup" and policy.provenance.session == result.session and policy.sees
+    assert policy.provenance.task == "pick_cup" and policy.provenance.session == result.session
+    assert policy.kind.value == "elite_mean" and not policy.sees, "the default"
 
 
 def test_the_bag_holds_everything_and_opens_elsewhere(fitted):
@@ -84,9 +85,12 @@ def test_the_bag_alone_gives_the_same_policy(fitted, tmp_path):
     assert weights.read_bytes() == (folder / weights.name).read_bytes()
 
 
-def test_the_policy_node_answers_as_the_policy_does(fitted, scripted):
-    folder = fitted[0]
-    session = read_session(folder)
+def test_the_policy_node_answers_as_the_policy_does(fitted, scripted, tmp_path):
+    """A policy that sees: the paper's, fitted by the node from the session's bag."""
+    session, folder = read_session(fitted[0]), tmp_path
+    status, result = action(scripted, FitPolicy, names.FIT_POLICY,
+                            FitPolicy.Goal(session_dir=str(fitted[0]), policy="cvae", out_dir=str(folder)))
+    assert status == SUCCEEDED and restore(folder).sees, result.error_msg
     episode = next(e for e in session.episodes if e.crop is not None)
     seen = ObjectObservation()
     seen.rgb_crop = conv.image_to_msg(episode.crop, "rgb8", seen.header)
