@@ -9,7 +9,7 @@ from pathlib import Path
 SRC = Path(__file__).resolve().parent.parent.parent / "src"
 # Thin ROS layers; everything else is core.
 ROS_SIDE = ("/ros/", "node.py", "graph_skills.py", "robot_port.py", "deft_operator/client.py", "deft_operator/progress.py",
-            "deft_operator/graph_link.py", "deft_operator/spun_node.py", "deft_operator/panel/",
+            "deft_operator/graph_link.py", "deft_operator/panel/",
             "deft_operator/web/app.py", "deft_operator/web/server.py", "markers.py",
             "deft_motion/watch.py", "deft_bringup/launching.py",
             "deft_bringup/graph.py", "setup.py", "episode_records.py", "deft_cem/recorder.py", "deft_cem/policy_client.py")

@@ -19,9 +19,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from deft_core.config import default_config_dir, find, load
 from deft_core.descriptions import RobotConfig
+from deft_core.ros.spun_node import SpunNode
 from deft_operator.graph_link import GraphLink
 from deft_operator.panel.widget import OperatorPanel
-from deft_operator.spun_node import SpunNode
 
 
 class Driver(QtCore.QObject):

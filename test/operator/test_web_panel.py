@@ -123,7 +123,7 @@ def ros_tester():
 
     import rclpy
 
-    from deft_operator.spun_node import SpunNode
+    from deft_core.ros.spun_node import SpunNode
 
     os.environ["ROS_DOMAIN_ID"] = domain(7)
     rclpy.init()

@@ -122,9 +122,8 @@ def joint_states(heard: Heard, robot: RobotConfig, hand: HandConfig) -> list[Fin
         return [Finding("joint states", Grade.fail, "they carry no stamps: motions cannot be timed by them")]
     rate = len(heard.states) / heard.seconds
     slow = rate < SLOW_STATES
-    out = [Finding("joint states", Grade.warn if slow else Grade.ok, f"{rate:.0f} Hz, all {len(robot.joint_names)} + "
-                   f"{len(hand.joint_names)} joints" + ("; too slow to watch a motion" if slow else ""))]
-    return out
+    return [Finding("joint states", Grade.warn if slow else Grade.ok, f"{rate:.0f} Hz, all {len(robot.joint_names)} + "
+                    f"{len(hand.joint_names)} joints" + ("; too slow to watch a motion" if slow else ""))]
 
 
 def clocks(heard: Heard) -> Finding:

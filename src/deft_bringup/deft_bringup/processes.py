@@ -22,8 +22,7 @@ OPERATORS = ("scripted", "hands", "none")
 PRIORS = ("learned", "heuristic")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 # Packages that are not DEFT's own, and what brings them to Ubuntu 24.04 with ROS 2 Jazzy
-APT = {"realsense2_camera": "ros-jazzy-realsense2-camera", "moveit_ros_move_group": "ros-jazzy-moveit",
-       "launch_ros": "ros-jazzy-launch-ros", "tf2_ros": "ros-jazzy-tf2-ros-py", "rosbag2_py": "ros-jazzy-rosbag2-py"}
+APT = {"realsense2_camera": "ros-jazzy-realsense2-camera"}
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,22 @@ C = TypeVar("C", bound=Config)
 def nearest(name: str, valid: Iterable[str]) -> str:
     """'did you mean x?' or the list of valid names, for error messages."""
     valid = sorted(valid)
+    return _suggestion(name, valid) or _listed(valid)
+
+
+def choices(name: str, valid: Iterable[str]) -> str:
+    """'did you mean x?' where there is something like it, and always the list of valid names: where there are few."""
+    valid = sorted(valid)
+    return f"{_suggestion(name, valid)} {_listed(valid)}".lstrip()
+
+
+def _suggestion(name: str, valid: list[str]) -> str:
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(valid) or '(none)'}"
+    return f"did you mean '{close[0]}'?" if close else ""
 
 
-def _suggested(name: str, valid: Iterable[str]) -> str:
-    """'did you mean x? ', or nothing."""
-    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'? " if close else ""
+def _listed(valid: list[str]) -> str:
+    return f"valid: {', '.join(valid) or '(none)'}"
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
@@ -133,8 +141,7 @@ def find(config_dir: Path, kind: str, name: str) -> Path:
     path = config_dir / kind / f"{name}.yaml"
     if not path.is_file():
         valid = [p.stem for p in (config_dir / kind).glob("*.yaml")]
-        raise ConfigError(f"unknown {kind[:-1]} '{name}': {_suggested(name, valid)}valid: "
-                          f"{', '.join(sorted(valid))} ({kind} live in {config_dir / kind})")
+        raise ConfigError(f"unknown {kind[:-1]} '{name}': {choices(name, valid)} ({kind} live in {config_dir / kind})")
     return path
 
 

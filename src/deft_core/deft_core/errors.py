@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Codes of CheckGrasp and ExecuteGrasp that speak of this grasp, not of the robot.
 INFEASIBLE_GRASP = (401, 402, 403, 404, 405, 410)
-NODE_LOST, CAMERA_LOST, ROBOT_FAULT = 411, 412, 413  # of CheckGrasp: what the robot holds for in the middle of a motion
+NODE_LOST, ROBOT_FAULT = 411, 413  # of CheckGrasp, for those who react to them
 
 
 class DeftError(Exception):

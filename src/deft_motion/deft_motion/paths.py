@@ -63,7 +63,8 @@ class JointPath:
         begin = float(self.times[last])
         after = np.linspace(0.0, BRAKE, BRAKE_POINTS + 1)[1:]
         at = np.minimum(begin + after - after**2 / (2 * BRAKE), self.duration)  # the motion's own time runs slower, to a stop
-        spline = CubicHermiteSpline(self.times, self.positions, self.velocities)
+        ahead = slice(last, int(np.searchsorted(self.times, begin + BRAKE / 2)) + 1)  # a brake covers half its time of the way
+        spline = CubicHermiteSpline(self.times[ahead], self.positions[ahead], self.velocities[ahead])
         slower = (1.0 - after / BRAKE)[:, None]
         kept = slice(first, last + 1)
         return JointPath(np.concatenate([self.times[kept], begin + after]), np.vstack([self.positions[kept], spline(at)]),

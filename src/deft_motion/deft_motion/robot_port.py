@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -18,6 +17,7 @@ from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import DeftError
 from deft_core.ros.conversions import stamp_msg, stamp_seconds
 from deft_core.ros.qos import COMMAND, SENSOR
+from deft_core.ros.spun_node import SpunNode
 from deft_core.streaming import BRAKE, CONTINUES, LEAD
 from deft_core.types import Array
 from deft_motion import codes
@@ -58,21 +58,11 @@ class GatedRobot:
                             "hand": node.create_publisher(JointTrajectory, robot.hand_command_topic, COMMAND)}
         # Joint states come hundreds of times a second. rclpy's executors look at every entity of a node at each
         # wake-up, so this one subscription has a node and a thread of its own.
-        self._listener = Node(f"{node.get_name()}_states", namespace=node.get_namespace(), context=node.context,
-                              start_parameter_services=False, enable_rosout=False)
-        self._listener.create_subscription(JointState, robot.joint_states_topic, self._received, SENSOR)
-        self._spinner = SingleThreadedExecutor(context=node.context)
-        self._spinner.add_node(self._listener)
-        self._thread = threading.Thread(target=self._spin, name="joint_states", daemon=True)
-        self._thread.start()
+        self._listener = SpunNode(f"{node.get_name()}_states", node.context, namespace=node.get_namespace(),
+                                  start_parameter_services=False, enable_rosout=False)
+        self._listener.node.create_subscription(JointState, robot.joint_states_topic, self._received, SENSOR)
         self._streamer = threading.Thread(target=self._stream, name="command_windows", daemon=True)
         self._streamer.start()
-
-    def _spin(self) -> None:
-        try:
-            self._spinner.spin()
-        except ExternalShutdownException:
-            pass
 
     def close(self) -> None:
         """Stop listening and sending."""
@@ -80,9 +70,7 @@ class GatedRobot:
         with self._condition:
             self._condition.notify_all()
         self._streamer.join(timeout=2)
-        self._spinner.shutdown(timeout_sec=1)
-        self._thread.join(timeout=2)
-        self._listener.destroy_node()
+        self._listener.close()
 
     def _received(self, message: JointState) -> None:
         if len(message.name) != len(message.position):
@@ -171,9 +159,10 @@ class GatedRobot:
         while not self._closing:
             with self._condition:
                 self._condition.wait_for(lambda: self._closing or self._due(), timeout=0.5)
-                motion, state = self._motion, self._assemble()
-            if self._closing or motion is None or state is None or not self._due():
+                due = self._due()
+            if self._closing or due is None:
                 continue
+            motion, state = due
             try:
                 late = state.stamp - motion.braking_at
                 if late > 0:
@@ -185,10 +174,11 @@ class GatedRobot:
                     if self._motion is motion:
                         self._motion, self._failure = None, error
 
-    def _due(self) -> bool:
-        """Whether the next window has to be sent."""
-        motion, state = self._motion, self._assemble()
-        return motion is not None and state is not None and state.stamp >= motion.braking_at - LEAD
+    def _due(self) -> tuple[_Motion, RobotState] | None:
+        """The motion whose next windows have to be sent, and the state that says so; None while there is time."""
+        motion = self._motion
+        state = self._assemble() if motion is not None else None
+        return (motion, state) if motion and state and state.stamp >= motion.braking_at - LEAD else None
 
     def _send_windows(self, motion: _Motion, now: float) -> None:
         """What comes next of each part, `now` in s of robot clock. Raises DeftError STOPPED."""

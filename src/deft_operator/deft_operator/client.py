@@ -13,11 +13,10 @@ from deft_msgs.msg import SessionStatus
 from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
 from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 
 from deft_core.ros import names, qos
 from deft_core.ros.node import CallTimeout, call, wait
+from deft_core.ros.spun_node import SpunNode
 
 SERVER_SECONDS = 20.0
 ROLLOUT_SECONDS = 400.0
@@ -45,7 +44,8 @@ class OperatorClient:
     """Owns a node and its executor thread; methods block the calling thread."""
 
     def __init__(self) -> None:
-        self.node = Node("deft_cli")
+        self._spun = SpunNode("deft_cli")
+        self.node = self._spun.node
         group = ReentrantCallbackGroup()
         self._actions = {FineTune: ActionClient(self.node, FineTune, names.FINE_TUNE, callback_group=group),
                          Evaluate: ActionClient(self.node, Evaluate, names.EVALUATE, callback_group=group)}
@@ -56,16 +56,10 @@ class OperatorClient:
         self._idle_since: float | None = None
         self._heard = 0.0  # s, monotonic, when the server last said anything
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self._watch, qos.LATCHED, callback_group=group)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
 
     def close(self) -> None:
         """Stop spinning and give the node back."""
-        self._executor.shutdown(timeout_sec=2)
-        self._thread.join(timeout=2)
-        self.node.destroy_node()
+        self._spun.close()
 
     def _watch(self, status: SessionStatus) -> None:
         """Remember since when the server says that it has nothing to do."""

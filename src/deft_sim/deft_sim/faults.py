@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from deft_core.config import nearest
+from deft_core.config import choices
 from deft_core.errors import ConfigError
 
 FAULTS = {
@@ -23,5 +23,5 @@ FAULTS = {
 def checked(name: str) -> str:
     """The name, where there is such a fault, or "" for none. Raises ConfigError."""
     if name and name not in FAULTS:
-        raise ConfigError(f"unknown fault '{name}': {nearest(name, FAULTS)} Valid: {', '.join(FAULTS)}")
+        raise ConfigError(f"unknown fault '{name}': {choices(name, FAULTS)}")
     return name

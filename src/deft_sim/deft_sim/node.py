@@ -417,11 +417,9 @@ def main() -> None:
         made.append(SimNode())
         return made[0]
 
-    def operator() -> DeftNode:
+    def operator() -> ScriptedOperatorNode | None:
         who = made[0].get_parameter("operator").value
-        if who == "none":
-            return DeftNode("deft_no_operator")
-        return ScriptedOperatorNode(made[0], hands_only=who == "hands")
+        return None if who == "none" else ScriptedOperatorNode(made[0], hands_only=who == "hands")
 
     run_node(sim, operator)
 

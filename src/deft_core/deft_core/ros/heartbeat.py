@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from deft_msgs.msg import Heartbeat
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from deft_core.ros import names, qos
+from deft_core.ros.spun_node import SpunNode
 
 PERIOD = 0.2   # s
 SILENCE = 0.8  # s without a heartbeat: dead, or its machine is unreachable
@@ -59,20 +59,11 @@ class Ear:
     _lock = threading.Lock()
 
     def __init__(self, context: Context) -> None:
-        self.node = Node(f"deft_ear_{HERE[1]}", context=context, start_parameter_services=False, enable_rosout=False)
+        self._spun = SpunNode(f"deft_ear_{HERE[1]}", context, start_parameter_services=False, enable_rosout=False)
+        self.node = self._spun.node
         self.last: dict[str, tuple[float, tuple[str, int]]] = {}  # node -> when it was heard, s monotonic, and where it runs
         self._users = 0
         self.node.create_subscription(Heartbeat, names.HEARTBEAT, self._heard, qos.HEARTBEAT)
-        self._executor = SingleThreadedExecutor(context=context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, name="ear", daemon=True)
-        self._thread.start()
-
-    def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def _heard(self, message: Heartbeat) -> None:
         if message.last:
@@ -95,9 +86,7 @@ class Ear:
             if self._users:
                 return
             self._ears.pop(self.node.context, None)
-        self._executor.shutdown(timeout_sec=1)
-        self._thread.join(timeout=2)
-        self.node.destroy_node()
+        self._spun.close()
 
 
 class Pulses:

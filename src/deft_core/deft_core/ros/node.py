@@ -163,8 +163,8 @@ def refuse_unknown_parameters(node: Node) -> None:
 EXIT_INTERRUPTED_TWICE = 130
 
 
-def run_node(*make: Callable[[], DeftNode], threads: int = 4) -> None:
-    """main() of a node executable: make the nodes, spin until SIGINT or SIGTERM, then tear down.
+def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
+    """main() of a node executable: make the nodes (None: this one is not wanted), spin until SIGINT or SIGTERM, then tear down.
 
     Exit status 0 then, 1 with a sentence where a configuration is wrong. A second signal leaves at once, with 130.
     """
@@ -182,8 +182,9 @@ def run_node(*make: Callable[[], DeftNode], threads: int = 4) -> None:
     executor = PoolExecutor(threads)
     try:
         for one in make:
-            nodes.append(one())
-            executor.add_node(nodes[-1])
+            if (node := one()) is not None:
+                nodes.append(node)
+                executor.add_node(node)
         thread = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
         thread.start()
         while not stop.wait(0.5):

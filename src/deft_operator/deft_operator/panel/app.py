@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 
 from deft_core.descriptions import CameraConfig
+from deft_core.ros.spun_node import SpunNode
 from deft_operator.graph_link import GraphLink
 from deft_operator.panel.qt import QtCore, QtWidgets
 from deft_operator.panel.widget import OperatorPanel
-from deft_operator.spun_node import SpunNode
 
 SIZE = (1360, 860)  # pixels
 

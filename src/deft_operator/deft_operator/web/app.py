@@ -5,8 +5,8 @@ from __future__ import annotations
 import uvicorn
 
 from deft_core.descriptions import CameraConfig
+from deft_core.ros.spun_node import SpunNode
 from deft_operator.graph_link import GraphLink
-from deft_operator.spun_node import SpunNode
 from deft_operator.web.access import Access
 from deft_operator.web.server import make_app, settings
 
