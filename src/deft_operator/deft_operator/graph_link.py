@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -105,6 +105,8 @@ class GraphLink:
 
     def _on_status(self, message: SessionStatus) -> None:
         seen = session_view(message)
+        if seen.idle and self._session is not None:  # what the last session came to stays to be seen
+            seen = replace(self._session, state=seen.state, message=seen.message)
         changed = seen != self._session
         self._heard = time.monotonic()
         if changed and seen.idle:  # a server that was started again knows nothing of what its forerunner asked
