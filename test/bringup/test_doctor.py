@@ -49,6 +49,7 @@ def test_what_ails_a_robot_is_found(changes, name, grade):
 
 def test_the_map_says_where_the_arm_reaches(tmp_path):
     reached = checkup.reach(ROBOT, HAND)
-    assert reached["sideways"].mean() > 0.8 and reached["sideways"].shape == (checkup.CELLS, checkup.CELLS)
+    assert reached["sideways"].mean() > 0.8 and reached["from above"].mean() > 0.8
+    assert reached["sideways"].shape == (checkup.CELLS, checkup.CELLS)
     checkup.draw_reach(ROBOT, reached, tmp_path / "reach.png")
     assert checkup.reachability(reached, tmp_path).grade is Grade.ok

@@ -22,7 +22,8 @@ SKEW = 0.1               # s between two clocks
 FEW_DEPTHS = 0.5         # share of pixels
 DISK = (1.0, 5.0)        # GB: fail below the first, warn below the second
 CELLS = 14               # of the reachability map along each axis
-WRISTS = {"sideways": Rotation.from_euler("zyx", [0.0, 0.0, -math.pi / 2]), "from above": Rotation.from_euler("y", math.pi)}
+# Grasp frames with the fingers away from the robot: the palm to its left, and down
+WRISTS = {"sideways": Rotation.from_euler("x", -math.pi / 2), "from above": Rotation.from_euler("x", math.pi)}
 
 
 class Grade(str, Enum):
