@@ -76,6 +76,7 @@ class Watcher:
         self.statuses: list[SessionStatus] = []
         self.requests: list[RewardRequest] = []
         self.speed, self.heard = 0.0, 0.0
+        self.arm = np.zeros(len(ARM))  # rad
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
         self.node.create_subscription(RewardRequest, names.REWARD_REQUEST, self.requests.append, LATCHED)
         self.node.create_subscription(JointState, "/joint_states", self._moved, SENSOR)
@@ -89,6 +90,8 @@ class Watcher:
     def _moved(self, state: JointState) -> None:
         of = dict(zip(state.name, state.velocity, strict=True))
         self.speed, self.heard = float(np.abs([of.get(j, 0.0) for j in ARM]).max()), time.monotonic()
+        at = dict(zip(state.name, state.position, strict=True))
+        self.arm = np.array([at.get(j, 0.0) for j in ARM])
 
     def send(self, folder: Path, episodes: int = 1) -> Any:
         assert self.fine_tune.wait_for_server(60)
@@ -110,7 +113,7 @@ class Watcher:
                  "a reward request")
         assert call(self.submit_client, SubmitReward.Request(reward=0.5), 20.0).accepted
 
-    def seconds_to_rest(self, most: float = 5.0) -> float:
+    def seconds_to_rest(self, most: float = 10.0) -> float:
         """How long until the arm stands still."""
         started = time.monotonic()
         wait_for(lambda: self.speed < 0.02, most, "the arm to hold")

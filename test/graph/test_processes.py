@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 
+import numpy as np
 import pytest
-from graph_support import wait_for
-from process_support import separate_graph
+from graph_support import domain, wait_for
+from process_support import Processes, separate_graph
 
+from deft_bringup.processes import Choice
 from deft_cem.journal import peek
 
 pytestmark = pytest.mark.graph
-HOLD_SECONDS = 1.0
+HOLD_TURN = 1.0  # rad of the fastest joint from the kill to rest; the whole way is 1.6 rad and more. Seconds: benchmarks/kill_nodes.py
 
 
 def records(folder):
@@ -27,9 +30,10 @@ def test_killing_a_node_during_a_motion_holds_the_arm_and_the_session_goes_on(tm
             folder = tmp_path / victim
             result = watcher.send(folder)
             wait_for(lambda: watcher.state() == "executing" and watcher.speed > 0.3, 90, "the arm to move")
+            there = watcher.arm
             processes.kill(victim)
             held[victim] = watcher.seconds_to_rest()
-            assert held[victim] < HOLD_SECONDS, victim
+            assert np.abs(watcher.arm - there).max() < HOLD_TURN, victim
             processes.start(victim)
             if victim == "deft_cem":
                 assert not [r for r in records(folder) if r.kind == "executed"]
@@ -60,8 +64,6 @@ def test_ctrl_c_ends_every_process_with_status_0_and_the_arm_at_rest(tmp_path):
 
 def test_a_typo_in_a_parameter_ends_the_process_with_a_sentence(tmp_path):
     """Configuration fails loudly, before anything moves: the key and the nearest valid one are named."""
-    import subprocess
-
     from ament_index_python.packages import get_package_prefix
 
     for package, executable, given, words in (
@@ -69,6 +71,38 @@ def test_a_typo_in_a_parameter_ends_the_process_with_a_sentence(tmp_path):
             ("deft_cem", "cem_server", "search.deft.warmpu:=3", "search.deft.warmup"),
             ("deft_retarget", "retarget_node", 'hand:="alegro_right"', "did you mean 'allegro_right'"),
             ("deft_sim", "sim_node", 'fault:="camera_slient"', "did you mean 'camera_silent'")):
+        path = f"{get_package_prefix(package)}/lib/{package}/{executable}"
+        result = subprocess.run([path, "--ros-args", "-p", given], capture_output=True, text=True, timeout=90, check=False)
+        assert result.returncode == 1 and words in result.stderr, result.stderr[-500:]
+
+
+def test_a_second_graph_in_the_domain_is_refused_and_the_first_goes_on(tmp_path):
+    with separate_graph(12, tmp_path / "log") as (processes, watcher):
+        result = watcher.send(tmp_path / "s")
+        wait_for(lambda: watcher.state() == "executing", 90, "the arm to move")
+        second = Processes(Choice(sim=True), 12, tmp_path / "second")
+        try:
+            assert {name: process.wait(60) for name, process in second.running.items()} == dict.fromkeys(second.specs, 1)
+        finally:
+            second.close()
+        said = (tmp_path / "second").read_text()
+        for name in second.specs:
+            assert f"/{name} already runs in ROS_DOMAIN_ID {domain(12)}" in said or name == "deft_sim", said[-2000:]
+        assert "/deft_scripted_operator already" in said or "/deft_sim already" in said  # of one process
+        watcher.score(120)
+        wait_for(result.done, 60)
+        assert result.result().result.scored == 1
+        assert not [r for r in records(tmp_path / "s") if r.kind == "retry"]
+        assert set(processes.end().values()) == {0}
+
+
+def test_a_number_out_of_range_is_refused_with_the_range(tmp_path):
+    from ament_index_python.packages import get_package_prefix
+
+    for package, executable, given, words in (
+            ("deft_motion", "motion_node", "camera_timeout:=-1.0", "parameter 'camera_timeout' is -1.0, allowed is 0 to 60"),
+            ("deft_motion", "motion_node", "camera_timeout:=soon", "parameter 'camera_timeout' has the wrong type"),
+            ("deft_cem", "cem_server", "search.deft.elites:=1", "parameter 'search.deft.elites' is 1, allowed is ")):
         path = f"{get_package_prefix(package)}/lib/{package}/{executable}"
         result = subprocess.run([path, "--ros-args", "-p", given], capture_output=True, text=True, timeout=90, check=False)
         assert result.returncode == 1 and words in result.stderr, result.stderr[-500:]

@@ -94,7 +94,7 @@ def _listen(robot: RobotConfig, hand: HandConfig, seconds: float) -> tuple[Heard
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
-    heard.wall, heard.nodes = time.time(), sorted(pulses.alive())
+    heard.wall, heard.nodes = time.time(), sorted({one.node for one in pulses.alive()})
     heard.listeners = {"arm": node.count_subscribers(robot.arm_command_topic),
                        "hand": node.count_subscribers(robot.hand_command_topic)}
     planner = _ask_planner(node, executor, robot, hand)

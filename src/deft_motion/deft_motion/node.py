@@ -48,7 +48,7 @@ class MotionNode(DeftNode):
         self._config_dir = declare_config_dir(self)
         robot, hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
         camera_timeout = declare(self, "camera_timeout", 1.0, "s of wall time without a camera image after which a motion "
-                                 "holds; 0: the camera is not watched")
+                                 "holds; 0: the camera is not watched", low=0.0, high=60.0)
         refuse_unknown_parameters(self)
         self._base_frame = robot.base_frame
         # One model for planning, one for the gate: checks and motions run in different threads.

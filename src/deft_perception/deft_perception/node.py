@@ -61,7 +61,8 @@ class PerceptionNode(DeftNode):
         super().__init__("deft_perception", **kwargs)
         self._config_dir = declare_config_dir(self)
         self._robot = declare_robot(self, self._config_dir)
-        self._timeout = declare(self, "image_timeout", 2.0, "s of wall time to wait for fresh images, unless asked otherwise")
+        self._timeout = declare(self, "image_timeout", 2.0, "s of wall time to wait for fresh images, unless asked otherwise",
+                                low=0.1, high=60.0)
         backend = declare(self, "backend", "tabletop", "segmentation: " + " or ".join(BACKENDS))
         matcher = declare(self, "matcher", "nouns", "what finds things by name: " + " or ".join(MATCHERS))
         pictures = declare(self, "debug_dir", "~/.deft/perception", "folder for pictures of looks that went wrong; "

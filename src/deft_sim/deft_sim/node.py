@@ -69,8 +69,9 @@ class SimNode(DeftNode):
         self.robot, self.hand = declare_robot(self, config_dir), declare_hand(self, config_dir)
         task_name = declare(self, "task", "pick_cup", "name of a file in tasks/, decides what stands on the table")
         self.task = load_task(config_dir, task_name)
-        self.seed = declare(self, "seed", 0, "of objects and their poses")
-        self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows")
+        self.seed = declare(self, "seed", 0, "of objects and their poses", low=0)
+        self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows",
+                               low=0.0, high=100.0)
         self._fault = checked(declare(self, "fault", "", "a fault to rehearse, empty for none: " + ", ".join(FAULTS),
                                       read_only=False))
         declare(self, "operator", "scripted", "scripted: scores and resets the table; hands: only resets it; none (read by the "

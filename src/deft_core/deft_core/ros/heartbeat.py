@@ -8,18 +8,32 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from deft_msgs.msg import Heartbeat
 from rclpy.context import Context
 from rclpy.node import Node
 
+from deft_core.errors import ConfigError
 from deft_core.ros import names, qos
 from deft_core.ros.spun_node import SpunNode
 
-PERIOD = 0.2   # s
-SILENCE = 0.8  # s without a heartbeat: dead, or its machine is unreachable
+PERIOD = 0.1   # s
+SILENCE = 0.6  # s without a heartbeat: dead, or its machine is unreachable
 HERE = (socket.gethostname(), os.getpid())
+STARTED = divmod(time.time_ns(), 1_000_000_000)  # s, ns of wall clock, of this process
+
+
+class Alive(NamedTuple):
+    """A node, and the process that it lives in."""
+
+    node: str  # fully qualified name
+    host: str
+    pid: int
+
+    def is_here(self) -> bool:
+        """Whether it lives in this process."""
+        return (self.host, self.pid) == HERE
 
 
 class Heart:
@@ -29,6 +43,7 @@ class Heart:
         self._node = node
         self._publisher = node.create_publisher(Heartbeat, names.HEARTBEAT, qos.HEARTBEAT)
         self._message = Heartbeat(node=node.get_fully_qualified_name(), host=HERE[0], pid=HERE[1])
+        self._message.started.sec, self._message.started.nanosec = STARTED
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
@@ -51,6 +66,38 @@ class Heart:
             self._publisher.publish(self._message)
 
 
+class TwinWatch:
+    """Listens whether nodes of these names live in another process: both would answer the same calls and command the same arm.
+
+    The one that was started later is to leave. It listens until DDS has surely found who is there.
+
+    Args:
+        nodes: of one context.
+    """
+
+    def __init__(self, nodes: Collection[Node]) -> None:
+        self._own = {node.get_fully_qualified_name() for node in nodes}
+        self._found: Heartbeat | None = None
+        self._spun = SpunNode(f"deft_probe_{HERE[1]}", next(iter(nodes)).context, start_parameter_services=False,
+                              enable_rosout=False)
+        self._spun.node.create_subscription(Heartbeat, names.HEARTBEAT, self._heard, qos.HEARTBEAT)
+
+    def _heard(self, message: Heartbeat) -> None:
+        place, started = (message.host, message.pid), (message.started.sec, message.started.nanosec)
+        if message.node in self._own and place != HERE and (started, place) < (STARTED, HERE) and not message.last:
+            self._found = message
+
+    def refuse(self) -> None:
+        """Raises ConfigError that names the other node, and where it runs."""
+        if (other := self._found) is not None:
+            raise ConfigError(f"{other.node} already runs in ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')}, as process "
+                              f"{other.pid} on {other.host}; stop it, or set another ROS_DOMAIN_ID or namespace")
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._spun.close()
+
+
 class Ear:
     """A node and a thread that only listen, for everybody in this process who watches something: what comes often must not
     wake the executors that have other things to do."""
@@ -61,15 +108,16 @@ class Ear:
     def __init__(self, context: Context) -> None:
         self._spun = SpunNode(f"deft_ear_{HERE[1]}", context, start_parameter_services=False, enable_rosout=False)
         self.node = self._spun.node
-        self.last: dict[str, tuple[float, tuple[str, int]]] = {}  # node -> when it was heard, s monotonic, and where it runs
+        self.last: dict[Alive, float] = {}  # when it was heard, s monotonic
         self._users = 0
         self.node.create_subscription(Heartbeat, names.HEARTBEAT, self._heard, qos.HEARTBEAT)
 
     def _heard(self, message: Heartbeat) -> None:
+        sender = Alive(message.node, message.host, message.pid)
         if message.last:
-            self.last.pop(message.node, None)
+            self.last.pop(sender, None)
         else:
-            self.last[message.node] = (time.monotonic(), (message.host, message.pid))
+            self.last[sender] = time.monotonic()
 
     @classmethod
     def of(cls, node: Node) -> Ear:
@@ -97,7 +145,7 @@ class Pulses:
     """
 
     def __init__(self, node: Node) -> None:
-        self._own = node.get_fully_qualified_name()
+        self._own = Alive(node.get_fully_qualified_name(), *HERE)
         self._space = node.get_namespace().rstrip("/") + "/"
         self.ear = Ear.of(node)
 
@@ -107,26 +155,30 @@ class Pulses:
 
     def now(self) -> float:
         """s on the monotonic clock, until when this process has heard anything at all."""
-        return self.ear.last.get(self._own, (time.monotonic(), HERE))[0]
+        return self.ear.last.get(self._own, time.monotonic())
 
-    def alive(self) -> frozenset[str]:
+    def _others(self) -> dict[Alive, float]:
+        """Nodes of the namespace in other processes."""
+        return {sender: last for sender, last in self.ear.last.copy().items()
+                if not sender.is_here() and sender.node.startswith(self._space)}
+
+    def alive(self) -> frozenset[Alive]:
         """Nodes of other processes that have been heard lately."""
         now = self.now()
-        return frozenset(name for name, (last, where) in self.ear.last.copy().items()
-                         if where != HERE and now - last < SILENCE and name.startswith(self._space))
+        return frozenset(sender for sender, last in self._others().items() if now - last < SILENCE)
 
     def gone(self) -> str:
         """Which node of another process was heard once, and has fallen silent without a goodbye, in words; "" for none."""
-        return self.lost([name for name, (_, where) in self.ear.last.copy().items()
-                          if where != HERE and name.startswith(self._space)])
+        again = {sender.node for sender in self.alive()}  # started anew, as another process
+        return self.lost([sender for sender in self._others() if sender.node not in again])
 
-    def lost(self, watched: Collection[str]) -> str:
+    def lost(self, watched: Collection[Alive]) -> str:
         """Which of the watched nodes has fallen silent, in words; "" while all are heard."""
         now, last = self.now(), self.ear.last.copy()
-        for name in sorted(watched):
-            silent = now - last[name][0] if name in last else SILENCE
+        for sender in sorted(watched):
+            silent = now - last.get(sender, now - SILENCE)
             if silent >= SILENCE:
-                return f"{name} has not been heard of for {silent:.1f} s; is its process running?"
+                return f"{sender.node} has not been heard of for {silent:.1f} s; is its process running?"
         return ""
 
     def watching(self) -> Callable[[], str]:

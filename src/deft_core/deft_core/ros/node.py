@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
+from pydantic.fields import FieldInfo
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.action import ActionClient
 from rclpy.client import Client
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -23,7 +27,7 @@ from deft_core.config import C, Config, default_config_dir, find, load, nearest,
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros.executor import PoolExecutor
-from deft_core.ros.heartbeat import Heart
+from deft_core.ros.heartbeat import Heart, TwinWatch
 
 # Given to all nodes at once (`/**` in a parameter file), whether they read them or not.
 SHARED_PARAMETERS = frozenset({"robot", "hand", "config_dir", "use_sim_time"})
@@ -45,10 +49,43 @@ class DeftNode(Node):
         super().destroy_node()
 
 
-def declare(node: Node, name: str, default: Any, description: str, read_only: bool = True) -> Any:
-    """Declare a parameter with its description and return its value."""
+def declare(node: Node, name: str, default: Any, description: str, read_only: bool = True, low: float | None = None,
+            high: float | None = None) -> Any:
+    """Declare a parameter with its description and return its value.
+
+    Args:
+        low, high: of a number, both included; None = no bound. `ros2 param describe` shows them.
+
+    Raises:
+        ConfigError: what was given has another type, or is out of range.
+    """
     descriptor = ParameterDescriptor(description=description, read_only=read_only)
-    return node.declare_parameter(name, default, descriptor).value
+    if low is not None or high is not None:
+        if isinstance(default, int):
+            whole = IntegerRange(from_value=-2**63 if low is None else int(low), to_value=2**63 - 1 if high is None else int(high))
+            descriptor.integer_range = [whole]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=-math.inf if low is None else float(low),
+                                                                  to_value=math.inf if high is None else float(high))]
+    try:
+        return node.declare_parameter(name, default, descriptor).value
+    except InvalidParameterTypeException as error:
+        raise ConfigError(f"{node.get_name()}: parameter '{name}' has the wrong type ({description}): {error}") from None
+    except InvalidParameterValueException:
+        given = node._parameter_overrides[name].value
+        raise ConfigError(f"{node.get_name()}: parameter '{name}' is {given}, allowed is {_span(low, high)} ({description})"
+                          ) from None
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return f"{low:g} or more" if high is None else f"{high:g} or less" if low is None else f"{low:g} to {high:g}"
+
+
+def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
+    """What a field of a configuration says of its numbers; a bound that is itself excluded is refused by `parse`."""
+    low = next((float(v) for m in field.metadata for v in (getattr(m, "ge", None), getattr(m, "gt", None)) if v is not None), None)
+    high = next((float(v) for m in field.metadata for v in (getattr(m, "le", None), getattr(m, "lt", None)) if v is not None), None)
+    return low, high
 
 
 def declare_fields(node: Node, model: type[C], prefix: str = "") -> C:
@@ -63,7 +100,9 @@ def declare_fields(node: Node, model: type[C], prefix: str = "") -> C:
         if isinstance(default, Config):
             values[name] = declare_fields(node, type(default), f"{prefix}{name}.")
             continue
-        value = declare(node, prefix + name, list(default) if isinstance(default, tuple) else default, field.description or "")
+        low, high = _bounds(field) if isinstance(default, int | float) and not isinstance(default, bool) else (None, None)
+        value = declare(node, prefix + name, list(default) if isinstance(default, tuple) else default, field.description or "",
+                        low=low, high=high)
         values[name] = tuple(value) if isinstance(default, tuple) else value
     return parse(model, values, f"parameters of {node.get_name()} ({prefix}*)")
 
@@ -161,6 +200,8 @@ def refuse_unknown_parameters(node: Node) -> None:
 
 
 EXIT_INTERRUPTED_TWICE = 130
+ALONE_SECONDS = 0.8  # a node listens for another of its name before it answers anything
+NEW_SECONDS = 10.0   # and leaves where it hears one as long after its start
 
 
 def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
@@ -179,17 +220,27 @@ def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     nodes: list[DeftNode] = []
+    twins: TwinWatch | None = None
     executor = PoolExecutor(threads)
     try:
         for one in make:
             if (node := one()) is not None:
                 nodes.append(node)
-                executor.add_node(node)
+        twins = TwinWatch(nodes) if nodes else None
+        stop.wait(ALONE_SECONDS)  # before anything is answered or commanded
+        for node in nodes:
+            executor.add_node(node)
         thread = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
         thread.start()
+        new_until = time.monotonic() + NEW_SECONDS
         while not stop.wait(0.5):
             if not thread.is_alive():
                 raise RuntimeError("the executor has ended by itself; its error stands above")
+            if twins is not None:
+                twins.refuse()
+                if time.monotonic() > new_until:
+                    twins.close()
+                    twins = None
         for node in reversed(nodes):
             node.interrupt()
         executor.shutdown(timeout_sec=2)
@@ -197,6 +248,8 @@ def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
     except ConfigError as error:
         sys.exit(f"{error}")
     finally:
+        if twins is not None:
+            twins.close()
         for node in reversed(nodes):
             node.destroy_node()
         rclpy.try_shutdown()
