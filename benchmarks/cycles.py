@@ -23,8 +23,8 @@ from deft_bringup.processes import Choice
 from deft_core.ros.heartbeat import Pulses
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
-from graph_support import domain, wait_for  # noqa: E402
-from process_support import Processes  # noqa: E402
+from graph_support import domain, wait_for
+from process_support import Processes
 
 
 def orphans(sessions: set[int]) -> list[int]:

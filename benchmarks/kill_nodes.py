@@ -23,14 +23,14 @@ from typing import Any
 from deft_cem.journal import peek
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
-from graph_support import wait_for  # noqa: E402
-from process_support import Processes, Watcher, separate_graph  # noqa: E402
+from graph_support import wait_for
+from process_support import Processes, Watcher, separate_graph
 
 NODES = ("deft_motion", "deft_perception", "deft_affordance", "deft_retarget", "deft_policy", "deft_cem", "deft_sim")
 # Name, state of the server, its message ("": any)
 PHASES = (("observing", "observing", ""), ("predicting", "predicting", ""), ("sampling", "sampling", ""),
           ("move", "executing", "move"), ("grasp", "executing", "grasp"), ("release", "executing", "release"),
-          ("park", "executing", "park"), ("awaiting reward", "awaiting_reward", ""))
+          ("park", "executing", "park"), ("awaiting reward", "awaiting_reward", "score the grasp, reset the scene, submit"))
 MOVING = ("move", "grasp", "release", "park")
 CASE_SECONDS = 150.0
 
@@ -97,7 +97,8 @@ def main() -> None:
                 file.write_text(json.dumps(cases, indent=1))
                 print(name, json.dumps(cases[name]), flush=True)
     times = [c["rest_s"] for name, c in cases.items() if c["moving"] and not name.startswith("deft_sim")]
-    print(f"{len(cases)} cases, {sum(c['scored'] for c in cases.values())} sessions went on; arm moving in {len(times)}: at rest "
+    went_on = sum(c["scored"] for c in cases.values())
+    print(f"{len(cases)} cases, {went_on} sessions went on; arm moving in {len(times)}: at rest "
           f"after {sorted(times)[len(times) // 2]:.2f} s (median), {max(times):.2f} s (most)")
 
 

@@ -104,7 +104,7 @@ class GraspGraph:
         lost = self._pulses.watching()
         try:
             wait_for_server(client, SERVICE_SECONDS, self._cancelled)
-            handle = self._accepted(client, goal, feedback)
+            handle = self._accepted(client, goal, feedback, lost)
             finished = handle.get_result_async()
             cancelling = False
             started = time.monotonic()
@@ -149,12 +149,16 @@ class GraspGraph:
             return Interrupted()
         return DeftError(NODE_LOST, lost) if lost else DeftError(self._failure, str(error))
 
-    def _accepted(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None]) -> Any:
-        """The handle of a goal, once it is taken: a motion that this process began before it died is waited for."""
+    def _accepted(self, client: ActionClient, goal: Any, feedback: Callable[[Any], None], lost: Callable[[], str]) -> Any:
+        """The handle of a goal, once it is taken: a motion that this process began before it died is waited for.
+
+        Args:
+            lost: which node has fallen silent, "" for none: the goal may have gone to a server that had just died.
+        """
         started = time.monotonic()
         while True:
             sent = client.send_goal_async(goal, feedback_callback=feedback)
-            wait(sent, SERVICE_SECONDS, lambda: False, f"action {client._action_name}")
+            wait(sent, SERVICE_SECONDS, lambda: bool(lost()), f"action {client._action_name}")
             handle = sent.result()
             if handle.accepted:
                 return handle
