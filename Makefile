@@ -22,7 +22,9 @@ finetune: setup
 
 test: setup lint
 	@$(PYTHON) tools/test_programs.py
-	@$(ENV) && python -m pytest test
+	@$(PYTHON) tools/bootstrap.py --for-tests
+	@. .venv/test_env.sh; python -m pytest test -m 'not graph' -n 2 --dist loadfile; cores=$$?; \
+		python -m pytest test -m graph && exit $$cores
 
 affordance: setup
 	@$(ENV) && deft synthesize-labels build/affordance/stills --pictures 4800 --split train --seed 41 --workers 2 --no-sheet

@@ -8,7 +8,9 @@ Uses only the standard library. Four steps, each skipped when its inputs have no
 3. Fix-ups of the wheels, which carry the paths of the machine that built them.
 4. `colcon build` of all packages into `install/`.
 
-It ends by writing `.venv/deft_env.sh`, which a shell sources to use the result.
+It ends by writing `.venv/deft_env.sh`, which a shell sources to use the result. With `--for-tests` it also builds the
+stand-ins in `test/interfaces/` of message packages that come with a robot's software and are not there, and writes
+`.venv/test_env.sh`, which brings them in as well.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = VENV / "stamps"
+TEST_INTERFACES = VENV / "test_interfaces"
 SUPPORTED = ((3, 11), (3, 12))  # the ROS wheels exist for these
 # Files of the bundle that MediaPipe's hand landmarker loads, and where the wheel has them
 HAND_NETWORKS = {"hand_detector.tflite": "mediapipe/modules/palm_detection/palm_detection_full.tflite",
@@ -190,6 +193,8 @@ def write_env_file(ros: bool) -> None:
     lines = ["# Written by tools/bootstrap.py. Source it: . .venv/deft_env.sh"]
     for name, value in environment(ros).items():
         value = value.replace(os.environ.get("PATH", "/usr/bin:/bin"), "$PATH") if name == "PATH" else value
+        if ros and name in EXISTING_PREFIXES_KEPT:  # what else is sourced in that shell, drivers of a robot for one, stays
+            value += "${" + name + ":+:$" + name + "}"
         lines.append(f'export {name}="{value}"')
     # Simulated graphs stay on this machine and out of the default domain, unless told otherwise.
     if not ros:
@@ -203,12 +208,38 @@ def write_env_file(ros: bool) -> None:
 def build_packages(ros: bool) -> None:
     for folder in ("build", "install", "log"):
         shutil.rmtree(ROOT / folder, ignore_errors=True)
+    colcon_build(ros, "--log-base", "log", "build", "--base-paths", "src", "--symlink-install")
+
+
+def colcon_build(ros: bool, *arguments: str) -> None:
     env = {**{k: v for k, v in os.environ.items() if k not in EXISTING_PREFIXES_KEPT}, **environment(ros),
            "PYTHONWARNINGS": "ignore", "CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 2)}
-    python = VENV / "bin" / "python"
-    run([str(VENV / "bin" / "colcon"), "--log-base", "log", "build", "--base-paths", "src", "--symlink-install",
-         "--event-handlers", "console_direct-", "--cmake-args", "-DBUILD_TESTING=OFF",
-         f"-DPython3_EXECUTABLE={python}", "-Wno-dev"], env=env, log=ROOT / "build.log")
+    run([str(VENV / "bin" / "colcon"), *arguments, "--event-handlers", "console_direct-", "--cmake-args", "-DBUILD_TESTING=OFF",
+         f"-DPython3_EXECUTABLE={VENV / 'bin' / 'python'}", "-Wno-dev"], env=env, log=ROOT / "build.log")
+
+
+def missing_interfaces() -> list[Path]:
+    """Stand-ins for packages that are not installed on this machine."""
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if p and not p.startswith(f"{ROOT}/")]
+    return [folder for folder in sorted((ROOT / "test" / "interfaces").iterdir())
+            if folder.is_dir() and not any((p / "share" / folder.name / "package.xml").exists() for p in prefixes)]
+
+
+def build_test_interfaces(ros: bool, folders: list[Path]) -> None:
+    """In a place of their own: what runs a robot must never meet them."""
+    shutil.rmtree(TEST_INTERFACES, ignore_errors=True)
+    if folders:
+        places = {part: str(TEST_INTERFACES / part) for part in ("log", "build", "install")}
+        colcon_build(ros, "--log-base", places["log"], "build", "--build-base", places["build"], "--install-base",
+                     places["install"], "--base-paths", *map(str, folders))
+
+
+def write_test_env_file(folders: list[Path]) -> None:
+    lines = ["# Written by tools/bootstrap.py --for-tests. Source it: . .venv/test_env.sh", f'. "{VENV}/deft_env.sh"']
+    if folders:
+        lines += [f'export COLCON_CURRENT_PREFIX="{TEST_INTERFACES}/install"', f'. "{TEST_INTERFACES}/install/local_setup.sh"',
+                  "unset COLCON_CURRENT_PREFIX"]
+    (VENV / "test_env.sh").write_text("\n".join(lines) + "\n")
 
 
 def build_inputs() -> list[Path]:
@@ -233,6 +264,11 @@ def main() -> None:
     step("colcon build", digest(mode, *installed, files=[*build_inputs(), Path(__file__)]),
          lambda: build_packages(ros))
     write_env_file(ros)
+    if "--for-tests" in sys.argv[1:]:
+        folders = missing_interfaces()
+        inputs = [p for folder in folders for p in folder.rglob("*.*") if p.is_file()]
+        step("interfaces for tests", digest(mode, files=[*inputs, Path(__file__)]), lambda: build_test_interfaces(ros, folders))
+        write_test_env_file(folders)
 
 
 if __name__ == "__main__":
