@@ -81,7 +81,8 @@ def jobs(tmp_path):
 
     robot = load(RobotConfig, find(FOLDER, "robots", "xarm7_sim"))
     hand = load(HandConfig, find(FOLDER, "hands", "allegro_right"))
-    return Jobs(FOLDER, robot, hand, CONFIG, RewardConfig(), make_basis(CONFIG, hand.motors, hand.name, FOLDER), tmp_path)
+    return Jobs(FOLDER, robot, hand, CONFIG, RewardConfig(), make_basis(CONFIG, hand.motors, hand.name, FOLDER), tmp_path,
+                robot.camera.optical_in_base.pose)
 
 
 @pytest.mark.parametrize(("fields", "code", "says"), [

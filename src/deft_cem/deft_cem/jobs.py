@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,9 +21,11 @@ from deft_cem.summary import read, tuned_of
 from deft_core.config import content_hash
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
+from deft_core.types import Pose
 
 OBJECT_SETS = ("train", "test")
 EVALUATIONS = ("prior", "tuned", "policy", "versus")
+CALIBRATION_DIGITS = 5  # m and rad, of a camera that tf2 places: what a message's rounding changes is no other calibration
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,14 @@ class Jobs:
 
     Args:
         sessions_dir: where sessions without a folder of their own are put.
+        camera_pose: where the camera is now, for the calibration's hash; raises LookupError where it is not known.
     """
 
     def __init__(self, config_dir: Path, robot: RobotConfig, hand: HandConfig, search: SearchConfig, rewards: RewardConfig,
-                 basis: Basis, sessions_dir: Path) -> None:
+                 basis: Basis, sessions_dir: Path, camera_pose: Callable[[], Pose]) -> None:
         self._config_dir, self._robot, self._hand = config_dir, robot, hand
         self._search, self._rewards, self._basis, self._sessions_dir = search, rewards, basis, sessions_dir
+        self._camera_pose = camera_pose
 
     def fine_tuning(self, task: str, episodes: int, seed: int, object_set: str, folder: str, force: bool) -> Job:
         """A session that learns. Raises DeftError BAD_GOAL."""
@@ -111,7 +117,7 @@ class Jobs:
         if object_set not in OBJECT_SETS:
             raise DeftError(codes.BAD_GOAL, f"unknown object set '{object_set}'; valid: {', '.join(OBJECT_SETS)}")
         robot = self._robot.model_dump(mode="json")
-        camera = robot.pop("camera")
+        camera = robot.pop("camera") | self._placed()
         tuned = method.result([]) if isinstance(method, FixedMethod) else None
         resolved = {"software_version": __version__, "task": task.model_dump(mode="json"), "robot": robot,
                     "calibration": camera, "hand": self._hand.model_dump(mode="json"),
@@ -125,6 +131,18 @@ class Jobs:
         stamp = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}"
         path = Path(folder).expanduser() if folder else self._sessions_dir / task.name / f"{method.name}_{stamp}"
         return Job(spec, task, path, method, force, policy_file)
+
+    def _placed(self) -> dict[str, Any]:
+        """Where a camera is that tf2 places, in place of what the robot's YAML says. Raises DeftError BAD_GOAL."""
+        if not self._robot.camera.tf:
+            return {}
+        try:
+            pose = self._camera_pose()
+        except LookupError as error:
+            raise DeftError(codes.BAD_GOAL, f"{error}; the session notes the calibration that it was made with") from None
+        turn = pose.rotation.as_euler("xyz")
+        return {"optical_in_base": {"xyz": pose.position.round(CALIBRATION_DIGITS).tolist(),
+                                    "rpy": turn.round(CALIBRATION_DIGITS).tolist()}}
 
 
 def _policy_hash(policy_file: str) -> str | None:

@@ -45,6 +45,7 @@ from deft_core.descriptions import TaskConfig
 from deft_core.errors import ConfigError, DeftError, Interrupted
 from deft_core.ros import conversions as conv
 from deft_core.ros import markers, names, qos
+from deft_core.ros.camera_pose import CameraPose
 from deft_core.ros.node import (
     DeftNode,
     declare,
@@ -58,6 +59,7 @@ from deft_core.ros.node import (
 
 DEFAULT_EPISODES = 30  # N of the paper
 SHUTDOWN_SECONDS = 8.0
+TRANSFORM_SECONDS = 2.0  # for tf2 to say where the camera is, when a session begins
 SAMPLING_POLICY = "cvae"  # whose samples differ: what an elite mean or a regression says would repeat itself
 STATUS_SECONDS = 0.5  # the status is sent again this often, so that panels notice when it stops
 SAID = {SubmitReward.Request.SUCCESS_YES: True, SubmitReward.Request.SUCCESS_NO: False}
@@ -89,6 +91,7 @@ class CemServer(DeftNode):
         self._recording = declare_fields(self, RecordConfig, "record.")
         basis = make_basis(self._config, self._hand.motors, self._hand.name, self._config_dir)
         self._space = basis.space
+        self._camera_pose = CameraPose(self, self._robot)
         self._records = EpisodeRecords(self._robot, self._hand, self._space, self.get_clock())
         self._judges: dict[str, Judge] = {}
         self._running: Running | None = None
@@ -101,7 +104,8 @@ class CemServer(DeftNode):
                                     "(answer_proposal) before the robot executes it")
         sessions_dir = Path(declare(self, "sessions_dir", "~/.deft/sessions", "where new sessions are put")).expanduser()
         refuse_unknown_parameters(self)
-        self._jobs = Jobs(self._config_dir, self._robot, self._hand, self._config, self._rewards, basis, sessions_dir)
+        self._jobs = Jobs(self._config_dir, self._robot, self._hand, self._config, self._rewards, basis, sessions_dir,
+                          lambda: self._camera_pose.now(TRANSFORM_SECONDS))
         self._busy, self._summarising = threading.Lock(), threading.Lock()
         self._desk = RewardDesk()
         self._approvals = ApprovalDesk() if requires_approval else None
@@ -327,6 +331,7 @@ class CemServer(DeftNode):
 
     def destroy_node(self) -> None:
         self.interrupt()
+        self._camera_pose.close()
         super().destroy_node()
 
     # -- the operator --------------------------------------------------------------------------------------

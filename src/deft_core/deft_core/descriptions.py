@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
+from deft_core.calibration import read_hand_eye
 from deft_core.config import Config, find, load, nearest, parse, read_yaml
 from deft_core.errors import ConfigError
+from deft_core.hardware import ArmInterface, DriverConfig, HandInterface, MoveItConfig
 from deft_core.types import Array, Intrinsics, Pose
 
 Vector3 = tuple[float, float, float]
@@ -99,18 +101,6 @@ class Coupling(Config):
         return self
 
 
-class DriverConfig(Config):
-    """The launch file of a device's driver, for robot.launch.py. Values of arguments are text, as launch files take them."""
-
-    package: str = Field(description="ROS package that has it")
-    launch: str = Field(description="file in the package's launch folder")
-    fake_launch: str = Field("", description="the same for fake hardware; empty: `launch` with fake_arguments")
-    arguments: dict[str, str] = Field(default_factory=dict, description="given in either case")
-    real_arguments: dict[str, str] = Field(default_factory=dict, description="given for real hardware")
-    fake_arguments: dict[str, str] = Field(default_factory=dict, description="given for fake hardware")
-    install: str = Field("", description="how to get the package, where it does not come by apt")
-
-
 class HandConfig(Config):
     """A robot hand (`hands/*.yaml`)."""
 
@@ -131,6 +121,7 @@ class HandConfig(Config):
     open_pose: tuple[float, ...] = Field(description="rad, hand open enough to approach an object")
     squeeze: tuple[float, ...] = Field(description="rad added to every joint after closing, to build up force")
     driver: DriverConfig | None = Field(None, description="none: it is started by hand")
+    interface: HandInterface | None = Field(None, description="of a driver that takes no JointTrajectory; none: it does")
     retarget: dict[str, Any] = Field(description="read by deft_retarget")
     sim: dict[str, Any] = Field(description="read by deft_sim")
 
@@ -153,6 +144,12 @@ class HandConfig(Config):
                     raise ValueError(f"coupled names the joint '{joint}': {nearest(joint, self.joint_names)}")
             if coupling.joint in self.coupled:
                 raise ValueError(f"'{name}' follows '{coupling.joint}', which follows another joint itself")
+        if self.interface is not None:
+            self.interface.in_driver_order(self.joint_names)
+            for key in ("offset", "scale"):
+                self.interface.spread(getattr(self.interface, key), n, key)
+            if len(self.interface.driver_names) not in (0, n):
+                raise ValueError(f"interface.driver_names has {len(self.interface.driver_names)} names, joint_names has {n}")
         lower, upper = self.motor_limits()
         for name, lo, hi in zip(self.motors, lower, upper, strict=True):
             if lo > hi:
@@ -197,6 +194,11 @@ class CameraConfig(Config):
     namespace: str = "/camera/camera"
     frame: str = "camera_color_optical_frame"
     optical_in_base: FrameConfig = Field(description="calibration: colour optical frame in the robot's base frame")
+    calibration_file: str = Field("", description="a file of easy_handeye2 that optical_in_base is taken from")
+    optical_in_calibrated: FrameConfig | None = Field(
+        None, description="colour optical frame in the frame that was calibrated, where that is another one (camera_link)")
+    tf: bool = Field(False, description="the camera's pose is looked up in tf2, for the stamp of each picture")
+    tf_tolerance: NonNegative = Field(0.1, description="s that transforms may be older than a picture; older ones refuse it")
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     fx: Positive
@@ -251,7 +253,20 @@ class RobotConfig(Config):
     table_height: float = Field(description="z of the table's top in the base frame, m")
     camera: CameraConfig
     driver: DriverConfig | None = Field(None, description="of the arm; none: the simulated one")
+    watch: Literal["", "xarm"] = Field("", description="which node of deft_drivers watches the arm for faults and recovers it")
+    arm_interface: ArmInterface = ArmInterface(type="topic", action="")
+    moveit: MoveItConfig | None = Field(None, description="none: only the embedded planner")
     sim: dict[str, Any] = Field(default_factory=dict, description="read by deft_sim")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calibrated(cls, data: Any) -> Any:
+        """Take the camera's pose from its calibration file."""
+        camera = data.get("camera") if isinstance(data, dict) else None
+        if not isinstance(camera, dict) or not isinstance(file := camera.get("calibration_file"), str) or not file:
+            return data
+        base = str(data.get("base_frame", cls.model_fields["base_frame"].default))
+        return data | {"camera": camera | {"optical_in_base": _calibrated(camera, Path(file).expanduser(), base)}}
 
     @model_validator(mode="after")
     def _consistent(self) -> RobotConfig:
@@ -262,6 +277,23 @@ class RobotConfig(Config):
         if any(len(start) != n for start in self.ik_starts):
             raise ValueError(f"every one of ik_starts needs {n} numbers")
         return self
+
+
+def _calibrated(camera: dict[str, Any], path: Path, base_frame: str) -> dict[str, list[float]]:
+    """The colour optical frame in the base frame, as a FrameConfig's keys. Raises ConfigError."""
+    found = read_hand_eye(path)
+    if found.base_frame != base_frame:
+        raise ConfigError(f"camera.calibration_file {path} is in the frame '{found.base_frame}', the robot's base_frame is "
+                          f"'{base_frame}': calibrate with robot_base_frame:={base_frame}")
+    optical = str(camera.get("frame", CameraConfig.model_fields["frame"].default))
+    pose, offset = found.pose, camera.get("optical_in_calibrated")
+    if found.camera_frame != optical:
+        if offset is None:
+            raise ConfigError(f"camera.calibration_file {path} is of the frame '{found.camera_frame}', the camera's frame is "
+                              f"'{optical}': say camera.optical_in_calibrated (`ros2 run tf2_ros tf2_echo {found.camera_frame} "
+                              f"{optical}` prints it)")
+        pose = pose @ parse(FrameConfig, offset, "camera.optical_in_calibrated").pose()
+    return {"xyz": pose.position.tolist(), "rpy": pose.rotation.as_euler("xyz").tolist()}
 
 
 class Waypoint(Config):

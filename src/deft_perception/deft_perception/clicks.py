@@ -10,7 +10,7 @@ import numpy as np
 
 from deft_core.descriptions import RobotConfig
 from deft_core.errors import DeftError
-from deft_core.types import Array, Intrinsics
+from deft_core.types import Array, Intrinsics, Pose
 from deft_perception import codes
 
 LIFETIME = 60.0  # s, an older click is no longer about what stands there
@@ -28,8 +28,11 @@ class Clicks:
         self._lock = threading.Lock()
         self._latest: tuple[float, tuple[float, float]] | None = None
 
-    def add(self, point: Array, frame: str, intrinsics: Intrinsics) -> tuple[float, float]:
+    def add(self, point: Array, frame: str, intrinsics: Intrinsics, camera_pose: Pose | None = None) -> tuple[float, float]:
         """A point (3,), m, was clicked in a frame; its pixel (u, v) in the colour image.
+
+        Args:
+            camera_pose: where the camera is in the base frame; None: where the robot's YAML has it.
 
         Raises:
             DeftError: BAD_INPUT for a frame other than the base's and the camera's, or a point out of view.
@@ -38,7 +41,8 @@ class Clicks:
         if frame not in (self._robot.base_frame, camera.frame):
             raise DeftError(codes.BAD_INPUT, f"the click is in frame '{frame}'; set the viewer's fixed frame to "
                             f"'{self._robot.base_frame}' or '{camera.frame}'")
-        in_camera = point if frame == camera.frame else camera.optical_in_base.pose().inverse().apply(point)
+        placed = camera_pose or camera.optical_in_base.pose()
+        in_camera = point if frame == camera.frame else placed.inverse().apply(point)
         u, v = intrinsics.project(in_camera)
         if not (np.isfinite([u, v]).all() and 0 <= u < intrinsics.width and 0 <= v < intrinsics.height):
             raise DeftError(codes.BAD_INPUT, f"the clicked point {np.round(point, 3).tolist()} m is not in the camera's view")

@@ -22,6 +22,7 @@ from deft_core.descriptions import load_task
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
+from deft_core.ros.camera_pose import CameraPose, TransformProblem
 from deft_core.ros.images import ImageSet, ImageSynchronizer
 from deft_core.ros.node import (
     DeftNode,
@@ -74,6 +75,7 @@ class PerceptionNode(DeftNode):
         self._segmenter = make_segmenter(backend, tabletop, sam, (camera.height, camera.width))
         self._matcher = make_matcher(matcher, self._config_dir, clip)
         self._observer = Observer(self._robot, self._segmenter, self._matcher, table)
+        self._camera_pose = CameraPose(self, self._robot)
         self._pictures = DebugPictures(Path(pictures).expanduser())
         self._watch, self._clicks = CameraWatch(camera.frozen_frames), Clicks(self._robot)
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
@@ -105,6 +107,8 @@ class PerceptionNode(DeftNode):
             images = self._fresh(request)
             self._watch.check()
             frame = self._frame(images)
+            if self._robot.camera.tf:
+                self._place_camera(images)
             started = time.perf_counter()
             seen = self._looked(frame, prompt, look)
             self._latencies.append(time.perf_counter() - started)
@@ -123,6 +127,13 @@ class PerceptionNode(DeftNode):
         message = self._message(request.task, images, frame, seen, picture)
         self._markers.publish(observation_markers(message))
         return message
+
+    def _place_camera(self, images: ImageSet) -> None:
+        """Where tf2 has the camera at the picture's time. Raises DeftError CAMERA_STALE, upon which the session waits."""
+        try:
+            self._observer.place_camera(self._camera_pose.at(images.rgb.header.stamp))
+        except TransformProblem as problem:
+            raise DeftError(codes.CAMERA_STALE, str(problem)) from None
 
     def _looked(self, frame: Frame, prompt: Prompt, look: LookConfig) -> Observation:
         try:
@@ -197,7 +208,7 @@ class PerceptionNode(DeftNode):
         try:
             latest = self._images.latest()
             intrinsics = conv.intrinsics_from_msg(latest.info) if latest else self._robot.camera.intrinsics()
-            u, v = self._clicks.add(conv.xyz(message.point), message.header.frame_id, intrinsics)
+            u, v = self._clicks.add(conv.xyz(message.point), message.header.frame_id, intrinsics, self._observer.camera_pose)
             self.get_logger().info(f"click at pixel ({u:.0f}, {v:.0f}): the next look takes what stands there")
         except (DeftError, ValueError) as error:
             self.get_logger().warning(str(error))
@@ -232,7 +243,7 @@ class PerceptionNode(DeftNode):
             roi=RegionOfInterest(x_offset=u, y_offset=v, width=width, height=height),
             aligned_depth=conv.image_to_msg(depth, "16UC1", header), camera_info=images.info,
             picture=conv.jpeg_msg(frame.rgb, header),
-            camera_pose=conv.pose_msg(self._robot.camera.optical_in_base.pose()),
+            camera_pose=conv.pose_msg(self._observer.camera_pose),
             centroid=conv.point_msg(seen.centroid), extent=conv.vector_msg(seen.extent),
             box_centre=conv.point_msg(seen.box_centre), cloud=conv.cloud_msg(seen.cloud, base),
             surroundings=conv.cloud_msg(seen.surroundings, base), table_height=seen.table_height,
@@ -246,6 +257,11 @@ class PerceptionNode(DeftNode):
         u, v, width, height = seen.roi
         cv2.rectangle(picture, (u, v), (u + width, v + height), (0, 255, 0), 1)
         return conv.image_to_msg(picture, "rgb8", header)
+
+    def destroy_node(self) -> None:
+        """Stop listening to transforms."""
+        self._camera_pose.close()
+        super().destroy_node()
 
 
 def main() -> None:

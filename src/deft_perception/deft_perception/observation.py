@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deft_core.descriptions import RobotConfig
 from deft_core.errors import DeftError
 from deft_core.projection import CameraView
-from deft_core.types import SURROUNDINGS_CELL, Array, Intrinsics
+from deft_core.types import SURROUNDINGS_CELL, Array, Intrinsics, Pose
 from deft_perception import codes
 from deft_perception.choice import LEAST_SCORE, find
 from deft_perception.look import LookConfig, part
@@ -75,7 +75,18 @@ class Observer:
                  table: TableConfig | None = None) -> None:
         self._robot, self._segmenter, self._matcher = robot, segmenter, matcher
         self._table = table or TableConfig()
+        self._camera_pose = robot.camera.optical_in_base.pose()
         self._view: CameraView | None = None
+
+    @property
+    def camera_pose(self) -> Pose:
+        """The colour optical frame in the base frame."""
+        return self._camera_pose
+
+    def place_camera(self, pose: Pose) -> None:
+        """Look from another place than the robot's YAML says: from where tf2 has the camera."""
+        if pose is not self._camera_pose:
+            self._camera_pose, self._view = pose, None
 
     def scene(self, frame: Frame) -> TableScene:
         """The picture in the base frame. Raises DeftError BAD_INPUT for images that do not fit together."""
@@ -84,7 +95,7 @@ class Observer:
             raise DeftError(codes.BAD_INPUT, f"colour {frame.rgb.shape[:2]}, depth {frame.depth.shape} and camera_info "
                             f"{shape} differ in size; enable align_depth on the camera")
         if self._view is None or self._view.intrinsics != frame.intrinsics:
-            self._view = CameraView(frame.intrinsics, self._robot.camera.optical_in_base.pose())
+            self._view = CameraView(frame.intrinsics, self._camera_pose)
         return TableScene(frame.rgb, frame.depth, self._view, self._robot.object_region, self._robot.table_height, self._table)
 
     def observe(self, frame: Frame, prompt: Prompt, look: LookConfig) -> Observation:

@@ -153,6 +153,11 @@ def pose_from_msg(msg: PoseMsg) -> Pose:
     return Pose(xyz(msg.position), rotation_from_msg(msg.orientation))
 
 
+def pose_of_transform(msg: Any) -> Pose:
+    """A geometry_msgs/Transform as the pose of its child frame, m."""
+    return Pose(xyz(msg.translation), rotation_from_msg(msg.rotation))
+
+
 def grasp_to_msg(grasp: GraspParameters) -> GraspMsg:
     return GraspMsg(header=Header(frame_id=grasp.frame), hand=grasp.hand, contact=point_msg(grasp.contact),
                     wrist_rotation=vector_msg(grasp.wrist_rotation), joint_names=list(grasp.joint_names),
