@@ -19,7 +19,8 @@ from deft_core.ros import names, qos
 from deft_core.ros.spun_node import SpunNode
 
 PERIOD = 0.1   # s
-SILENCE = 0.6  # s without a heartbeat: dead, or its machine is unreachable
+SILENCE = 0.6  # s without a heartbeat: dead, or its machine is unreachable; for who watches a moving robot
+PATIENCE = 2.0  # s, for who waits for an answer: a process may hold its interpreter for a second while it loads or compiles
 HERE = (socket.gethostname(), os.getpid())
 STARTED = divmod(time.time_ns(), 1_000_000_000)  # s, ns of wall clock, of this process
 
@@ -46,6 +47,9 @@ class Heart:
         self._message.started.sec, self._message.started.nanosec = STARTED
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat: from now on the node answers."""
         self._thread.start()
 
     def _beat(self) -> None:
@@ -60,7 +64,8 @@ class Heart:
     def stop(self) -> None:
         """Say goodbye, and fall silent."""
         self._stopping.set()
-        self._thread.join(timeout=2)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
         self._message.last = True
         with contextlib.suppress(Exception):  # the context may be shut down
             self._publisher.publish(self._message)
@@ -142,9 +147,13 @@ class Pulses:
 
     All times are counted to the last heartbeat of the node's own that was heard: when this very process stands still for a
     while, nobody else is taken for dead.
+
+    Args:
+        silence: s after which a node counts as dead.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, silence: float = PATIENCE) -> None:
+        self._silence = silence
         self._own = Alive(node.get_fully_qualified_name(), *HERE)
         self._space = node.get_namespace().rstrip("/") + "/"
         self.ear = Ear.of(node)
@@ -165,7 +174,7 @@ class Pulses:
     def alive(self) -> frozenset[Alive]:
         """Nodes of other processes that have been heard lately."""
         now = self.now()
-        return frozenset(sender for sender, last in self._others().items() if now - last < SILENCE)
+        return frozenset(sender for sender, last in self._others().items() if now - last < self._silence)
 
     def gone(self) -> str:
         """Which node of another process was heard once, and has fallen silent without a goodbye, in words; "" for none."""
@@ -176,8 +185,8 @@ class Pulses:
         """Which of the watched nodes has fallen silent, in words; "" while all are heard."""
         now, last = self.now(), self.ear.last.copy()
         for sender in sorted(watched):
-            silent = now - last.get(sender, now - SILENCE)
-            if silent >= SILENCE:
+            silent = now - last.get(sender, now - self._silence)
+            if silent >= self._silence:
                 return f"{sender.node} has not been heard of for {silent:.1f} s; is its process running?"
         return ""
 

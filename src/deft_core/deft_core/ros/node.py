@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.action import ActionClient
 from rclpy.client import Client
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -34,11 +35,16 @@ SHARED_PARAMETERS = frozenset({"robot", "hand", "config_dir", "use_sim_time"})
 
 
 class DeftNode(Node):
-    """A node of DEFT: it sends heartbeats until it is destroyed."""
+    """A node of DEFT: it sends heartbeats from when its executor turns, and it answers, until it is destroyed."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._heartbeat = Heart(self)
+        self._turning = self.create_timer(0.0, self._begin, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _begin(self) -> None:
+        self._turning.cancel()
+        self._heartbeat.start()
 
     def interrupt(self) -> None:
         """End what is under way, as far as it takes only a few seconds: the process is about to end."""
@@ -62,8 +68,8 @@ def declare(node: Node, name: str, default: Any, description: str, read_only: bo
     descriptor = ParameterDescriptor(description=description, read_only=read_only)
     if low is not None or high is not None:
         if isinstance(default, int):
-            whole = IntegerRange(from_value=-2**63 if low is None else int(low), to_value=2**63 - 1 if high is None else int(high))
-            descriptor.integer_range = [whole]
+            descriptor.integer_range = [IntegerRange(from_value=-2**63 if low is None else int(low),
+                                                     to_value=2**63 - 1 if high is None else int(high))]
         else:
             descriptor.floating_point_range = [FloatingPointRange(from_value=-math.inf if low is None else float(low),
                                                                   to_value=math.inf if high is None else float(high))]
@@ -83,9 +89,10 @@ def _span(low: float | None, high: float | None) -> str:
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
     """What a field of a configuration says of its numbers; a bound that is itself excluded is refused by `parse`."""
-    low = next((float(v) for m in field.metadata for v in (getattr(m, "ge", None), getattr(m, "gt", None)) if v is not None), None)
-    high = next((float(v) for m in field.metadata for v in (getattr(m, "le", None), getattr(m, "lt", None)) if v is not None), None)
-    return low, high
+    def first(*keys: str) -> float | None:
+        return next((float(getattr(m, key)) for m in field.metadata for key in keys if hasattr(m, key)), None)
+
+    return first("ge", "gt"), first("le", "lt")
 
 
 def declare_fields(node: Node, model: type[C], prefix: str = "") -> C:
@@ -228,6 +235,8 @@ def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
                 nodes.append(node)
         twins = TwinWatch(nodes) if nodes else None
         stop.wait(ALONE_SECONDS)  # before anything is answered or commanded
+        if twins is not None:
+            twins.refuse()
         for node in nodes:
             executor.add_node(node)
         thread = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
