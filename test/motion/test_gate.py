@@ -130,7 +130,11 @@ def test_the_latch_holds_until_rearmed(gate, state, arm):
 
 
 def test_only_one_module_publishes_commands():
-    """The door is one: robot_port.py; the simulator only subscribes."""
-    publishers = [f.relative_to(ROOT).as_posix() for f in (ROOT / "src").glob("deft_*/deft_*/**/*.py")
-                  if re.search(r"create_publisher\(\s*(JointTrajectory|TrajectoryMsg)", f.read_text())]
-    assert publishers == ["src/deft_motion/deft_motion/robot_port.py"]
+    """The door is one: robot_port.py, which alone uses commands.py; the simulator and hand_node only subscribe."""
+    text = {f.relative_to(ROOT).as_posix(): f.read_text() for f in (ROOT / "src").glob("deft_*/deft_*/**/*.py")}
+    publishers = [name for name, code in text.items()
+                  if re.search(r"create_publisher\(\s*(JointTrajectory|TrajectoryMsg)", code)
+                  or re.search(r"ActionClient\([^)]*FollowJointTrajectory", code)]
+    assert publishers == ["src/deft_motion/deft_motion/commands.py"]
+    users = [name for name, code in text.items() if "deft_motion.commands" in code]
+    assert users == ["src/deft_motion/deft_motion/robot_port.py"]

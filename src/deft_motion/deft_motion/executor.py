@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -28,6 +28,7 @@ OPEN_SECONDS = 0.4
 LEAVE = 0.10               # m along the palm normal, after opening the hand
 RISES = (0.15, 0.08)       # m, straight up where there is no better way out
 PARK_ATTEMPTS = 3
+POLL_SECONDS = 0.1         # s of wall time between two looks at whether it is cancelled
 STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
 COLLISION_STOP = "collision"
 
@@ -132,6 +133,7 @@ class GraspExecutor:
         try:
             on_phase("grasp", 0.3)
             reached = self._grasp(plan, done, cancelled)
+            self._planner.grasped(plan.arm.at(plan.phases[0][2]))
             on_phase("release", 0.7)
             self._release(plan, reached, goal.task.release, done, cancelled)
             on_phase("park", 0.85)
@@ -153,6 +155,7 @@ class GraspExecutor:
             Cancelled: it holds where it was.
         """
         self._model.forget_object()
+        self._planner.released()
         try:
             self._go_home(seed, cancelled, done)
         finally:
@@ -230,6 +233,8 @@ class GraspExecutor:
         try:
             placed = how == "place_back" and len(came) > 1 and self._place(came, done, cancelled)
             opened = self._open_here(done, cancelled)
+            if opened:
+                self._planner.released()
             self._retreat(came, approach, placed, opened, done, cancelled)
             if not opened:
                 self._open_here(done, cancelled)
@@ -281,7 +286,7 @@ class GraspExecutor:
         arm = self._port.state().arm
         palm = self._model.grasp_pose(arm)
         path = [Pose(palm.position + share * shift(palm), palm.rotation) for share in np.linspace(0.0, 1.0, 8)]
-        return self._model.follow(path, arm)
+        return self._planner.straight(path, arm)
 
     def _open_here(self, done: Execution, cancelled: Callable[[], bool]) -> bool:
         """Open the hand. False, and nothing moves, when there is no room for it above the table."""
@@ -307,6 +312,14 @@ class GraspExecutor:
             return False
         return True
 
+    def _next_state(self, after: float, cancelled: Callable[[], bool]) -> RobotState | None:
+        """The next state, None after STALL_SECONDS without one or when the motion is cancelled."""
+        deadline = time.monotonic() + STALL_SECONDS
+        while time.monotonic() < deadline:
+            if (state := self._port.next_state(after, POLL_SECONDS)) is not None or cancelled():
+                return state
+        return None
+
     def _timed(self, positions: Array) -> JointPath:
         """A path from where the arm is along positions (k, n_arm), as fast as allowed."""
         here = self._port.state().arm
@@ -327,9 +340,10 @@ class GraspExecutor:
         end = start + max(p.duration for p in (arm, hand) if p is not None) + SETTLE_SECONDS
         stamp, off, arrived = 0.0, 0, np.zeros(0)
         while stamp < end:
-            state = self._port.next_state(stamp, STALL_SECONDS)
+            state = self._next_state(stamp, cancelled)
             if cancelled():
-                self._port.hold()
+                with suppress(DeftError):  # without joint states there is nothing to hold at: the windows end by themselves
+                    self._port.hold()
                 raise Cancelled
             if state is None:  # nothing to hold at: the controllers end their trajectories by themselves
                 raise DeftError(codes.STALE_STATE, f"joint states stopped for {STALL_SECONDS:.0f} s during a motion")

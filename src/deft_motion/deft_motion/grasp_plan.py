@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,10 +69,16 @@ class GraspPlan:
 
 
 class GraspPlanner:
-    """Makes grasp plans that the safety gate will pass; knows nothing of where the robot is now."""
+    """Makes grasp plans that the safety gate will pass; knows nothing of where the robot is now.
 
-    def __init__(self, robot: RobotConfig, hand: HandConfig, model: ArmHandModel, gate: SafetyGate) -> None:
+    Args:
+        straight: what follows the straight approach (Planner.straight); None: the model's own inverse kinematics.
+    """
+
+    def __init__(self, robot: RobotConfig, hand: HandConfig, model: ArmHandModel, gate: SafetyGate,
+                 straight: Callable[[Sequence[Pose], Array], Array | None] | None = None) -> None:
         self._robot, self._hand, self._model, self._gate = robot, hand, model, gate
+        self._straight = straight or model.follow
         self._velocity, self._acceleration = np.array(robot.velocity_limits), np.array(robot.acceleration_limits)
         self._open = np.array(hand.open_pose)
 
@@ -159,7 +166,7 @@ class GraspPlanner:
         for distance in BACK_OFF:
             away = [Pose(palm.position - normal * d, palm.rotation)
                     for d in np.linspace(0.0, distance, APPROACH_STEPS + 1)]
-            path = self._model.follow(away, arm)
+            path = self._straight(away, arm)
             if path is None:
                 continue
             if min(self._model.clearance(q, self._open) for q in path[1::3]) < CLEARANCE / 2:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import coal
 import numpy as np
@@ -30,6 +31,22 @@ CIRCLE_LIMIT = np.pi  # rad, joints that turn more than once are used within hal
 CIRCLE_CORNERS = 24  # of the prism around a cylinder
 OBJECT_MARGIN = 0.01  # m, the observed box is grown by this
 REACH = 2.0  # m from the base in each direction, what is farther cannot be met
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """What a plan keeps clear of (m, base frame).
+
+    Attributes:
+        table: height of its top.
+        centre, extent: (3,) of the object's box, with its margin; None while it is not known.
+        surroundings: (n, 3) points on top of what stands there; all below them down to the table counts as solid.
+    """
+
+    table: float
+    centre: Array | None
+    extent: Array | None
+    surroundings: Array
 
 
 def _se3(pose: Pose) -> pin.SE3:
@@ -157,6 +174,11 @@ class ArmHandModel:
         pin.framesForwardKinematics(self.model, self.data, self.full(arm, hand))
         return np.array([[self.data.oMf[a].translation, self.data.oMf[b].translation] for a, b in self._bones])
 
+    def flange_target(self, palm: Pose) -> Pose:
+        """The flange link's pose in the base frame that brings the grasp frame to `palm`."""
+        in_flange = self.robot.hand_mount.pose() @ self.hand.grasp_frame.pose()
+        return palm @ in_flange.inverse()
+
     def palm_target(self, contact: Array, rotation: Rotation) -> Pose:
         """The grasp frame's pose that brings the hand's grasp centre to `contact`."""
         return Pose(np.asarray(contact) - rotation.apply(self.hand.grasp_centre), rotation)
@@ -238,6 +260,14 @@ class ArmHandModel:
             away = np.abs(self._surroundings - item.placement.translation) > item.geometry.halfSide + SURROUNDINGS_CELL / 2
             self.set_surroundings(self._surroundings[away.any(axis=1)])
         self.set_object(None, None)
+
+    def obstacles(self) -> Obstacles:
+        """What has been set."""
+        item = self.geometry.geometryObjects[self._object]
+        known = bool(self.geometry_data.activeCollisionPairs[self._object_pairs[0]])
+        return Obstacles(float(self.geometry.geometryObjects[self._table].placement.translation[2]),
+                         item.placement.translation.copy() if known else None,
+                         2 * np.array(item.geometry.halfSide) if known else None, self._surroundings.copy())
 
     @property
     def knows_surroundings(self) -> bool:

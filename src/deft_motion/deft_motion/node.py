@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from deft_msgs.action import ExecuteGrasp, Park
 from deft_msgs.srv import CheckGrasp, Rearm, Stop
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from deft_core.descriptions import TaskConfig, load_task
 from deft_core.errors import ConfigError, DeftError
+from deft_core.hardware import PLANNERS
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
 from deft_core.ros.node import (
+    CallTimeout,
     DeftNode,
     answering,
+    call,
     declare,
     declare_config_dir,
     declare_hand,
@@ -32,12 +37,14 @@ from deft_motion.gate import SafetyGate
 from deft_motion.grasp_plan import GraspGoal, GraspPlanner
 from deft_motion.kinematics import ArmHandModel
 from deft_motion.markers import preview_markers
-from deft_motion.planner import OmplPlanner
+from deft_motion.planners import make_planner
 from deft_motion.preview import preview
 from deft_motion.robot_port import GatedRobot
 from deft_motion.watch import MotionWatch, Problem
 
 SHUTDOWN_SECONDS = 3.0
+RECOVERY_SECONDS = 15.0  # of a driver's node, for its whole sequence
+CLEARED_SECONDS = 0.5    # for its report to arrive
 
 
 class MotionNode(DeftNode):
@@ -49,6 +56,8 @@ class MotionNode(DeftNode):
         robot, hand = declare_robot(self, self._config_dir), declare_hand(self, self._config_dir)
         camera_timeout = declare(self, "camera_timeout", 1.0, "s of wall time without a camera image after which a motion "
                                  "holds; 0: the camera is not watched", low=0.0, high=60.0)
+        planner = declare(self, "planner", "ompl", "of the arm: " + " | ".join(PLANNERS) + "; the last two need `moveit` in "
+                          "the robot's YAML")
         refuse_unknown_parameters(self)
         self._base_frame = robot.base_frame
         # One model for planning, one for the gate: checks and motions run in different threads.
@@ -57,12 +66,17 @@ class MotionNode(DeftNode):
         self._check_planner = GraspPlanner(robot, hand, self._check_model, self._gate)
         model = ArmHandModel(robot, hand)
         self._port = GatedRobot(self, robot, hand, self._gate)
-        self._executor = GraspExecutor(robot, hand, model, OmplPlanner(model),
-                                       GraspPlanner(robot, hand, model, self._gate), self._port)
+        self._planner = make_planner(planner, self, model, lambda: self._under_way is not None
+                                     and self._interrupted(self._under_way))
+        self._executor = GraspExecutor(robot, hand, model, self._planner,
+                                       GraspPlanner(robot, hand, model, self._gate, self._planner.straight), self._port)
         self._planned = self.create_publisher(MarkerArray, names.PLANNED_GRASP, LATCHED)
         self._busy = threading.Lock()
+        self._under_way: ServerGoalHandle | None = None
         self._problem: Problem | None = None  # of the motion under way
         self._watch = MotionWatch(self, robot.camera, camera_timeout, self._fault)
+        self._recoveries = {name: self.create_client(Trigger, name, callback_group=ReentrantCallbackGroup())
+                            for name in (names.RECOVER_ROBOT, names.RECOVER_HAND)}
         motions, control = ReentrantCallbackGroup(), ReentrantCallbackGroup()
         self.create_service(CheckGrasp, names.CHECK_GRASP, self._check, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(Stop, names.STOP, self._stop, callback_group=control)
@@ -111,13 +125,30 @@ class MotionNode(DeftNode):
 
     def _rearm(self, _: Rearm.Request, response: Rearm.Response) -> Rearm.Response:
         try:
-            if self._watch.fault:
-                raise DeftError(codes.ROBOT_FAULT, f"the robot still reports a fault: {self._watch.fault}; clear it first")
+            self._recover()
             self._gate.rearm(self._port.latest())
             response.armed, response.message = True, "armed"
         except DeftError as error:
             response.message = error.message
         return response
+
+    def _recover(self) -> None:
+        """Have the drivers' nodes clear what they report, where there are such nodes. Raises DeftError ROBOT_FAULT."""
+        for service, fault in list(self._watch.faults.items()):
+            client = self._recoveries[service]
+            if not fault or not client.service_is_ready():
+                continue
+            try:
+                answer = call(client, Trigger.Request(), RECOVERY_SECONDS)
+            except CallTimeout as error:
+                raise DeftError(codes.ROBOT_FAULT, f"{fault}; {error}") from None
+            if not answer.success:
+                raise DeftError(codes.ROBOT_FAULT, f"it could not be recovered: {answer.message}")
+        deadline = time.monotonic() + CLEARED_SECONDS
+        while self._watch.fault and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._watch.fault:
+            raise DeftError(codes.ROBOT_FAULT, f"the robot still reports a fault: {self._watch.fault}; clear it first")
 
     def _fault(self, reason: str) -> None:
         """The robot has said that something is wrong with it."""
@@ -167,7 +198,7 @@ class MotionNode(DeftNode):
             handle.abort()
             return result
         self._watch.begin()
-        self._problem = None
+        self._problem, self._under_way = None, handle
         try:
             run()
             handle.succeed()
@@ -191,6 +222,7 @@ class MotionNode(DeftNode):
             result.error_code, result.error_msg = codes.EXECUTION_FAILED, f"internal error: {error!r}"
             handle.abort()
         finally:
+            self._under_way = None
             self._busy.release()
         return result
 
@@ -205,6 +237,7 @@ class MotionNode(DeftNode):
         """Stop listening to the robot, and sending."""
         self._watch.close()
         self._port.close()
+        self._planner.close()
         super().destroy_node()
 
 

@@ -1,8 +1,9 @@
-"""Free-space planning of the arm: one interface, the embedded OMPL backend."""
+"""Planning of the arm: one interface, and the embedded backend on OMPL. MoveIt's are in moveit/."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from ompl import geometric as og
 from ompl import util as ou
 
 from deft_core.errors import DeftError
-from deft_core.types import Array
+from deft_core.types import Array, Pose
 from deft_motion import codes
 from deft_motion.kinematics import ArmHandModel
 from deft_motion.paths import JointPath, time_optimal
@@ -26,6 +27,29 @@ class Planner(Protocol):
 
     def plan(self, start: Array, goal: Array, hand: Array, seed: int) -> JointPath:
         """Arm joints (n_arm,) start -> goal with the hand at (n_hand,), rad. Raises DeftError."""
+        ...
+
+    def straight(self, poses: Sequence[Pose], start: Array) -> Array | None:
+        """Arm joints (k, n_arm), rad, that take the grasp frame along poses (base frame), for approach and retreat.
+
+        Args:
+            poses: on a line; the first is where `start` (n_arm,) has it.
+
+        Returns:
+            from near `start` to the last pose, at least two rows; None where that is out of reach or blocked.
+        """
+        ...
+
+    def grasped(self, arm: Array) -> None:
+        """The hand has closed with the arm at (n_arm,), rad: the object moves with it from there on."""
+        ...
+
+    def released(self) -> None:
+        """The hand has opened: where the object is, is not known."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds; nothing is planned any more."""
         ...
 
 
@@ -49,6 +73,19 @@ class OmplPlanner:
         else:
             waypoints = self._search(start, goal, hand, seed)
         return time_optimal(waypoints, self._velocity, self._acceleration)
+
+    def straight(self, poses: Sequence[Pose], start: Array) -> Array | None:
+        """See Planner: by inverse kinematics, each pose from the last. Whoever asks checks what may be touched."""
+        return self._model.follow(poses, start)
+
+    def grasped(self, arm: Array) -> None:
+        """See Planner. The way back is along the way that it came, and plans begin when the hand is empty: nothing to note."""
+
+    def released(self) -> None:
+        """See Planner."""
+
+    def close(self) -> None:
+        """See Planner."""
 
     @staticmethod
     def _count(a: Array, b: Array) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,13 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import DeftError
 from deft_core.ros.conversions import stamp_msg, stamp_seconds
-from deft_core.ros.qos import COMMAND, SENSOR
+from deft_core.ros.qos import SENSOR
 from deft_core.ros.spun_node import SpunNode
 from deft_core.streaming import BRAKE, CONTINUES, LEAD
 from deft_core.types import Array
 from deft_motion import codes
-from deft_motion.gate import RobotState, SafetyGate
+from deft_motion.commands import Command, TopicCommand, arm_command
+from deft_motion.gate import MAX_STATE_AGE, RobotState, SafetyGate
 from deft_motion.paths import JointPath, still
 
 START_DELAY = 0.15   # s from the latest joint state to the start of a command, so that arm and hand start together
@@ -54,8 +56,9 @@ class GatedRobot:
         self._started = time.monotonic()
         self._condition = threading.Condition()
         self._positions: dict[str, tuple[float, float, float]] = {}  # name -> position, stamp, received
-        self._publishers = {"arm": node.create_publisher(JointTrajectory, robot.arm_command_topic, COMMAND),
-                            "hand": node.create_publisher(JointTrajectory, robot.hand_command_topic, COMMAND)}
+        self._commands: dict[str, Command] = {
+            "arm": arm_command(node, robot.arm_command_topic, robot.arm_interface, self._refused),
+            "hand": TopicCommand(node, robot.hand_command_topic)}
         # Joint states come hundreds of times a second. rclpy's executors look at every entity of a node at each
         # wake-up, so this one subscription has a node and a thread of its own.
         self._listener = SpunNode(f"{node.get_name()}_states", node.context, namespace=node.get_namespace(),
@@ -131,13 +134,24 @@ class GatedRobot:
         """See RobotPort. Allowed while stopped: it commands the posture measured just now.
 
         Raises:
-            DeftError: STALE_STATE. An old posture is not commanded: going back to it would be a jump.
+            DeftError: STALE_STATE, for what could not be held, arm or hand. An old posture is not commanded: going back to it
+                would be a jump.
         """
         with self._sending:  # no window may follow the hold
             self._motion = None
-            state = self._gate.require_fresh(self.latest())
-            self._publish("arm", self._stay(state.arm), 0.0, continues=False)
-            self._publish("hand", self._stay(state.hand), 0.0, continues=False)
+            states = {part: self._part(part) for part in self._joints}
+            for part, state in states.items():  # a hand that has fallen silent does not keep the arm from holding
+                if state is not None:
+                    self._publish(part, self._stay(state), 0.0, continues=False)
+            if any(state is None for state in states.values()):
+                self._gate.require_fresh(self.latest())
+
+    def _part(self, part: str) -> Array | None:
+        """Measured joints (n,), rad, of the arm or the hand; None where they are old, missing or not finite."""
+        with self._condition:
+            rows = [self._positions.get(name, (math.nan, 0.0, -math.inf)) for name in self._joints[part]]
+        positions, oldest = np.array([row[0] for row in rows]), min(row[2] for row in rows)
+        return positions if time.monotonic() - oldest <= MAX_STATE_AGE and np.isfinite(positions).all() else None
 
     @staticmethod
     def _stay(position: Array) -> JointPath:
@@ -150,7 +164,16 @@ class GatedRobot:
                   for t, q, v in zip(path.times, path.positions, path.velocities, strict=True)]
         message = JointTrajectory(joint_names=list(self._joints[part]), points=points)
         message.header.stamp, message.header.frame_id = stamp_msg(round(start * 1e9)), CONTINUES if continues else ""
-        self._publishers[part].publish(message)
+        self._commands[part].send(message)
+
+    def _refused(self, why: str, latest: Callable[[], bool]) -> None:
+        """The arm's controller has not taken what it was sent, or has given it up; unless another motion has followed."""
+        with self._sending:
+            if not latest():
+                return
+            self._motion, self._failure = None, DeftError(codes.EXECUTION_FAILED, why)
+        with self._condition:
+            self._condition.notify_all()
 
     # -- windows -------------------------------------------------------------------------------------
 

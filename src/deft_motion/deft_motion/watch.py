@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
@@ -12,7 +13,7 @@ from std_msgs.msg import String
 
 from deft_core.descriptions import CameraConfig
 from deft_core.ros import names, qos
-from deft_core.ros.heartbeat import Pulses
+from deft_core.ros.heartbeat import SILENCE, Alive, Pulses
 from deft_motion import codes
 
 Problem = tuple[int, str]  # error code, and what happened in words
@@ -23,22 +24,23 @@ class MotionWatch:
 
     Args:
         camera_timeout: s of wall time without an image; 0: the camera is not watched.
-        on_fault: told when the robot reports a fault on `deft/robot_fault`, whether it moves or not.
+        on_fault: told when arm or hand report a fault (`deft/robot_fault`, `deft/hand_fault`), whether it moves or not.
 
     Attributes:
-        fault: what the robot reports, "" while it is well.
+        faults: what arm and hand report, by the service that recovers them; "" while they are well.
     """
 
     def __init__(self, node: Node, camera: CameraConfig, camera_timeout: float, on_fault: Callable[[str], None]) -> None:
         self._camera_timeout, self._on_fault = camera_timeout, on_fault
-        self._pulses = Pulses(node)
-        self._watched: frozenset[str] = frozenset()
+        self._pulses = Pulses(node, SILENCE)
+        self._watched: frozenset[Alive] = frozenset()
         self._image, self._sees = -math.inf, False
-        self.fault = ""
-        ear, faults = self._pulses.ear.node, f"{node.get_namespace().rstrip('/')}/{names.ROBOT_FAULT}"
+        self.faults = {names.RECOVER_ROBOT: "", names.RECOVER_HAND: ""}
+        ear, space = self._pulses.ear.node, node.get_namespace().rstrip("/")
         self._subscriptions = [
             ear.create_subscription(CameraInfo, f"{camera.namespace}/color/camera_info", self._seen, qos.NEWEST),
-            ear.create_subscription(String, faults, self._reported, qos.LATCHED)]
+            *(ear.create_subscription(String, f"{space}/{topic}", partial(self._reported, recovery), qos.LATCHED)
+              for topic, recovery in ((names.ROBOT_FAULT, names.RECOVER_ROBOT), (names.HAND_FAULT, names.RECOVER_HAND)))]
 
     def close(self) -> None:
         """Stop listening."""
@@ -49,10 +51,15 @@ class MotionWatch:
     def _seen(self, _: CameraInfo) -> None:
         self._image = time.monotonic()
 
-    def _reported(self, message: String) -> None:
-        self.fault = message.data
-        if self.fault:
-            self._on_fault(self.fault)
+    def _reported(self, recovery: str, message: String) -> None:
+        self.faults[recovery] = message.data
+        if message.data:
+            self._on_fault(message.data)
+
+    @property
+    def fault(self) -> str:
+        """All that is reported, in words; "" while arm and hand are well."""
+        return "; ".join(fault for fault in self.faults.values() if fault)
 
     def _blind_for(self) -> float:
         """s without an image, by when this process last heard of itself."""
