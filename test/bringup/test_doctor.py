@@ -53,3 +53,10 @@ def test_the_map_says_where_the_arm_reaches(tmp_path):
     assert reached["sideways"].shape == (checkup.CELLS, checkup.CELLS)
     checkup.draw_reach(ROBOT, reached, tmp_path / "reach.png")
     assert checkup.reachability(reached, tmp_path).grade is Grade.ok
+
+
+def test_an_arm_that_would_park_outside_its_workspace_is_told():
+    assert checkup.postures(ROBOT, HAND).grade is Grade.ok
+    narrow = ROBOT.model_copy(update={"workspace": ROBOT.workspace.model_copy(update={"lower": (0.1, -0.5, 0.0)})})
+    found = checkup.postures(narrow, HAND)
+    assert found.grade is Grade.fail and "park has the palm at" in found.words

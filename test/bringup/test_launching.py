@@ -17,8 +17,9 @@ LAUNCH = Path(__file__).resolve().parent.parent.parent / "src" / "deft_bringup" 
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"task": "pick_cop"}, "valid: flip_bagel"), ({"hand": "nope"}, "valid: allegro_left"), ({"robot": "ur5"}, "valid: xarm7"),
-    ({"operator": "robot"}, "scripted"), ({"prior": "lernt"}, "learned"), ({"log_level": "loud"}, "debug"),
+    ({"task": "pick_cop"}, "valid: flip_bagel"), ({"hand": "nope"}, "valid: allegro_left"), ({"robot": "ur5"}, "valid: xarm6"),
+    ({"operator": "robot"}, "scripted"), ({"prior": "lernt"}, "learned"), ({"planner": "moveit"}, "did you mean 'moveit_py'"),
+    ({"planner": "move_group"}, "has no section `moveit`"), ({"log_level": "loud"}, "debug"),
     ({"fault": "camera_slient"}, "camera_silent"), ({"fault": "camera_silent", "sim": False}, "sim:=true"),
     ({"namespace": "lab"}, "slash")])
 def test_wrong_choices_end_with_the_valid_ones(change, words):

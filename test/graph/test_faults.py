@@ -7,13 +7,16 @@ import os
 import subprocess
 
 import pytest
+import rclpy.parameter
 from deft_msgs.srv import Rearm
 from graph_support import ABORTED, SUCCEEDED, Tester, graph_with, wait_for
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from std_srvs.srv import Trigger
 
 from deft_cem.journal import peek
 from deft_core.ros import names
+from deft_core.ros.spun_node import SpunNode
 
 pytestmark = pytest.mark.graph
 
@@ -137,3 +140,40 @@ def test_the_doctor_passes_a_healthy_cell_and_names_what_ails_another(cell, tmp_
         finally:
             fault(cell, "")
         assert ill.returncode == 1 and words in ill.stdout, ill.stdout
+
+
+def deft(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["deft", *words], capture_output=True, text=True, timeout=90, check=False,
+                          env={**os.environ, "COLUMNS": "200"})
+
+
+def test_a_stop_from_the_command_line_holds_until_deft_rearm(cell, tmp_path):
+    cell.statuses.clear()
+    handle = cell.send(tmp_path, episodes=1)
+    wait_for(lambda: any(s.state == "executing" for s in cell.statuses), 60)
+    stopped = deft("stop", "somebody walked in")
+    assert stopped.returncode == 0 and "stopped: somebody walked in" in stopped.stdout, stopped.stderr
+    status, result = cell.result(handle)
+    assert status == ABORTED and "somebody walked in" in result.error_msg
+    rearmed = deft("rearm")
+    assert rearmed.returncode == 0 and "armed" in rearmed.stdout, rearmed.stderr
+    assert cell.result(cell.send(tmp_path, episodes=1))[1].scored == 1
+
+
+def test_a_rearm_has_the_driver_recover_the_robot_first(cell):
+    recovered, works = [], []
+
+    def recover(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        recovered.append(1)
+        response.success, response.message = bool(works), "the brake does not open"
+        if works:
+            cell.graph.nodes["deft_sim"].set_parameters([rclpy.parameter.Parameter("fault", value="")])
+        return response
+
+    with SpunNode("driver") as driver:
+        driver.create_service(Trigger, names.RECOVER_ROBOT, recover)
+        fault(cell, "robot_fault")
+        wait_for(lambda: not cell.call(Rearm, names.REARM, Rearm.Request()).armed and recovered, 20)
+        assert "could not be recovered: the brake does not open" in deft("rearm").stderr
+        works.append(1)
+        wait_for(lambda: cell.call(Rearm, names.REARM, Rearm.Request()).armed, 20, "the recovery")

@@ -164,6 +164,17 @@ def limits(robot: RobotConfig) -> Finding:
                    f"{MAX_STATE_AGE} s old, starts within {START_TOLERANCE} rad of where the arm is")
 
 
+def postures(robot: RobotConfig, hand: HandConfig) -> Finding:
+    """Whether the arm may be where it is sent by itself: parked, and ready."""
+    model = ArmHandModel(robot, hand)
+    for name in ("park", "ready"):
+        palm = model.grasp_pose(np.array(getattr(robot, name))).position
+        if np.any(palm < robot.workspace.lower) or np.any(palm > robot.workspace.upper):
+            return Finding("postures", Grade.fail, f"{name} has the palm at {palm.round(2).tolist()} m, outside the workspace; "
+                           f"move {name}, or widen the workspace in the robot's YAML")
+    return Finding("postures", Grade.ok, "park and ready are inside the workspace")
+
+
 def reach(robot: RobotConfig, hand: HandConfig) -> dict[str, Array]:
     """By name of WRISTS: (CELLS, CELLS) whether the arm reaches 6 cm above the table, x along the first axis.
 

@@ -26,6 +26,8 @@ app.add_typer(hand_cli.app, name="hand")
 app.add_typer(session_cli.app, name="session")
 app.command()(session_cli.reward)
 app.command()(session_cli.amend)
+app.command()(session_cli.stop)
+app.command()(session_cli.rearm)
 app.command()(session_cli.export)
 app.command()(doctor_cli.doctor)
 app.command()(operator_cli.panel)
@@ -192,6 +194,8 @@ def run_graph(task: Annotated[str, typer.Option(help="with --sim: what stands on
               robot: Annotated[str, typer.Option(help="name of a file in config/robots; empty: the parameter file's")] = "",
               hand: Annotated[str, typer.Option(help="name of a file in config/hands; empty: the parameter file's")] = "",
               prior: Annotated[str, typer.Option(help="learned or heuristic; empty: the parameter file's")] = "",
+              planner: Annotated[str, typer.Option(help="of the arm: ompl, move_group or moveit_py; empty: the parameter "
+                                                   "file's")] = "",
               require_approval: Annotated[bool, typer.Option("--require-approval",
                                                              help="every grasp waits for a person")] = False,
               fault: Fault = "") -> None:
@@ -203,6 +207,8 @@ def run_graph(task: Annotated[str, typer.Option(help="with --sim: what stands on
     overrides = {name: dict(shared) for name in ("deft_sim", "deft_perception", "deft_retarget", "deft_motion", "deft_cem")}
     if prior:
         overrides["deft_affordance"] = {"prior": prior}
+    if planner:
+        overrides["deft_motion"]["planner"] = planner
     if require_approval:
         overrides["deft_cem"]["require_approval"] = True
     options = GraphOptions(task=task, seed=seed, operator=operator.value, real_time_factor=real_time_factor, fault=fault,

@@ -24,14 +24,23 @@ PLANNER_SECONDS = 15.0
 
 
 def doctor(robot: Annotated[str, typer.Option(help="name of a file in config/robots")] = "xarm7_sim",
-           hand: Annotated[str, typer.Option(help="name of a file in config/hands")] = "allegro_right",
+           hand: Annotated[str, typer.Option(help="name of a file in config/hands; or a hand's own YAML file, which alone is "
+                                             "then checked and drawn, without ROS")] = "allegro_right",
            seconds: Annotated[float, typer.Option(min=1.0, help="how long to listen")] = 5.0,
-           out: Annotated[Path, typer.Option(help="PNG of where the arm reaches")] = Path("reach.png"),
+           out: Annotated[Path | None, typer.Option(help="PNG of where the arm reaches (reach.png), or of the hand "
+                                                    "(hand.png)")] = None,
            sessions: Annotated[Path, typer.Option(help="where sessions are put, for the free disk")] = Path("~/.deft/sessions"),
            ) -> None:
     """Check camera, joint states, controllers, nodes, planner, disk and reach of a running graph. Nothing is moved."""
     from deft_bringup import checkup
 
+    if hand.endswith((".yaml", ".yml")):
+        from deft_bringup import hand_checkup
+
+        with explained():
+            _show(hand_checkup.check(Path(hand).expanduser(), out or Path("hand.png")))
+        return
+    out = out or Path("reach.png")
     console = Console()
     with explained():
         arm = load(RobotConfig, find(default_config_dir(), "robots", robot))
@@ -42,12 +51,17 @@ def doctor(robot: Annotated[str, typer.Option(help="name of a file in config/rob
         checkup.draw_reach(arm, reached, out)
     findings = [checkup.nodes(heard), *checkup.camera(heard, arm.camera), *checkup.joint_states(heard, arm, fingers),
                 checkup.clocks(heard), *checkup.controllers(heard), planner, checkup.disk(sessions),
-                checkup.reachability(reached, out), checkup.limits(arm)]
+                checkup.reachability(reached, out), checkup.postures(arm, fingers), checkup.limits(arm)]
+    _show(findings)
+
+
+def _show(findings: list[Finding]) -> None:
+    """The page. Raises typer.Exit where something failed."""
     table = Table("check", "", "what was seen", box=None)
     for finding in findings:
         table.add_row(finding.name, f"[{COLOURS[finding.grade.value]}]{finding.grade.value}[/]", finding.words)
-    console.print(table)
-    worst = [f for f in findings if f.grade is checkup.Grade.fail]
+    Console().print(table)
+    worst = [f for f in findings if f.grade.value == "fail"]
     if worst:
         Console(stderr=True).print(f"deft: {len(worst)} of {len(findings)} checks failed", style="red")
         raise typer.Exit(EXIT_FAILED)

@@ -13,6 +13,7 @@ from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    GroupAction,
     IncludeLaunchDescription,
     LogInfo,
     RegisterEventHandler,
@@ -22,12 +23,13 @@ from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import Node, PushRosNamespace
 
 from deft_bringup.processes import APT, Choice, NodeProcess, checked, node_processes
 from deft_core.config import default_config_dir, find, load
-from deft_core.descriptions import DriverConfig, HandConfig, RobotConfig
+from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError
+from deft_core.hardware import DriverConfig
 
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 EXIT_GRACE = 10.0  # s that a process gets to end by itself before it is killed
@@ -55,6 +57,7 @@ def graph_arguments() -> list[DeclareLaunchArgument]:
         described("composed", "false", "all Python nodes in one process"),
         described("namespace", "", "of all nodes, as /lab"),
         described("prior", "", "learned or heuristic; empty: what the parameter file says"),
+        described("planner", "", "of the arm: ompl, move_group or moveit_py; empty: what the parameter file says"),
         described("require_approval", "false", "every grasp waits for a person's approval"),
         described("operator", "hands", "of the simulated robot: scripted scores and resets, hands only resets; or none"),
         described("fault", "", "of the simulated robot: a fault to rehearse, docs/reliability.md"),
@@ -105,7 +108,7 @@ class Arguments:
         """What the arguments of `graph_arguments` choose; all names exist."""
         choice = Choice(
             task=self.text("task"), robot=self.text("robot"), hand=self.text("hand"), sim=self.flag("sim"),
-            prior=self.text("prior"), seed=self.number("seed"), operator=self.text("operator"),
+            prior=self.text("prior"), planner=self.text("planner"), seed=self.number("seed"), operator=self.text("operator"),
             real_time_factor=self.number("real_time_factor", float), require_approval=self.flag("require_approval"),
             fault=self.text("fault"), params_file=self.file("params_file"), namespace=self.text("namespace"),
             log_level=self.text("log_level"), use_sim_time=self.flag("use_sim_time"))
@@ -129,7 +132,7 @@ def start_graph(context: LaunchContext, client: str) -> list[Action]:
         if not choice.robot or not choice.hand:
             raise LaunchError("say robot:=NAME and hand:=NAME, so that drivers and nodes mean the same")
         actions += _drivers(choice.robot, choice.hand, arguments.text("robot_ip"), fake=False, camera=True, serial="",
-                            planner=True)
+                            planner=True, space=choice.namespace)
     if arguments.flag("composed"):
         if choice.use_sim_time or choice.log_level != "info" or arguments.flag("respawn"):
             raise LaunchError("use_sim_time, log_level and respawn are of processes of their own: leave them out, or composed")
@@ -160,7 +163,7 @@ def _composed(choice: Choice) -> ExecuteProcess:
     """All nodes in one process; when it dies there is nothing left to run."""
     options = ["--task", choice.task, "--seed", str(choice.seed), "--operator", choice.operator]
     options += ["--sim", "--real-time-factor", str(choice.real_time_factor)] if choice.sim else []
-    for name in ("robot", "hand", "prior", "fault"):
+    for name in ("robot", "hand", "prior", "planner", "fault"):
         options += [f"--{name}", getattr(choice, name)] if getattr(choice, name) else []
     options += ["--require-approval"] if choice.require_approval else []
     options += ["--params-file", str(choice.params_file)] if choice.params_file else []
@@ -225,11 +228,12 @@ def start_drivers(context: LaunchContext) -> list[Action]:
     """The drivers of a robot that the arguments of robot.launch.py name."""
     arguments = Arguments(context)
     return _drivers(arguments.text("robot"), arguments.text("hand"), arguments.text("robot_ip"), arguments.flag("fake"),
-                    arguments.flag("camera"), arguments.text("serial_no"), arguments.flag("planner"))
+                    arguments.flag("camera"), arguments.text("serial_no"), arguments.flag("planner"),
+                    arguments.text("namespace"))
 
 
 def _drivers(robot_name: str, hand_name: str, robot_ip: str, fake: bool, camera: bool, serial: str,
-             planner: bool) -> list[Action]:
+             planner: bool, space: str) -> list[Action]:
     folder = default_config_dir()
     try:
         robot = load(RobotConfig, find(folder, "robots", robot_name))
@@ -241,16 +245,26 @@ def _drivers(robot_name: str, hand_name: str, robot_ip: str, fake: bool, camera:
     if not fake and not robot_ip:
         raise LaunchError("say robot_ip:=A.B.C.D, the arm's address, or fake:=true")
     wanted = [robot.driver, *([hand.driver] if hand.driver else [])]
-    _require([d.package for d in wanted if planner or d is not robot.driver] + (["realsense2_camera"] if camera else []),
-             {d.package: d.install for d in wanted})
-    actions = [_include(robot.driver, fake, {"robot_ip": robot_ip} if robot_ip else {})] if planner else []
+    require_packages([d.package for d in wanted] + (["realsense2_camera"] if camera else []),
+                     {d.package: d.install for d in wanted})
+    address = {"robot_ip": robot_ip} if robot_ip and not fake else {}
+    actions: list[Action] = [_include(robot.driver, fake, {"planner": str(planner).lower(), **address})]
+    actions += _between(robot, hand, robot_name, hand_name, fake, space)
     actions.append(_include(hand.driver, fake, {}) if hand.driver else
                    LogInfo(msg=f"config/hands/{hand_name}.yaml names no driver: start the hand's own"))
     actions.append(_camera(robot, serial) if camera else LogInfo(msg=NO_CAMERA))
     return actions
 
 
-def _require(packages: list[str], install: dict[str, str]) -> None:
+def _between(robot: RobotConfig, hand: HandConfig, robot_name: str, hand_name: str, fake: bool, space: str) -> list[Node]:
+    """The nodes of deft_drivers that this robot and hand need."""
+    wanted = [*([("deft_hand", "hand_node")] if hand.interface else []),
+              *([("deft_xarm", "xarm_node")] if robot.watch == "xarm" and not fake else [])]  # fake arms say nothing of faults
+    return [Node(package="deft_drivers", executable=executable, name=name, namespace=space, output="screen", respawn=True,
+                 respawn_delay=1.0, parameters=[{"robot": robot_name, "hand": hand_name}]) for name, executable in wanted]
+
+
+def require_packages(packages: list[str], install: dict[str, str]) -> None:
     """Raises LaunchError that names what to install."""
     missing = []
     for package in packages:
@@ -263,11 +277,12 @@ def _require(packages: list[str], install: dict[str, str]) -> None:
         raise LaunchError(f"missing ROS packages: {', '.join(missing)}. Install: {'; '.join(dict.fromkeys(ways))}")
 
 
-def _include(driver: DriverConfig, fake: bool, more: dict[str, str]) -> IncludeLaunchDescription:
-    given = {**driver.arguments, **(driver.fake_arguments if fake else driver.real_arguments), **({} if fake else more)}
+def _include(driver: DriverConfig, fake: bool, more: dict[str, str]) -> Action:
+    given = {**driver.arguments, **(driver.fake_arguments if fake else driver.real_arguments), **more}
     file = Path(get_package_share_directory(driver.package)) / "launch" / (driver.fake_launch or driver.launch if fake
                                                                            else driver.launch)
-    return IncludeLaunchDescription(AnyLaunchDescriptionSource(str(file)), launch_arguments=list(given.items()))
+    included = IncludeLaunchDescription(AnyLaunchDescriptionSource(str(file)), launch_arguments=list(given.items()))
+    return GroupAction([PushRosNamespace(driver.namespace), included]) if driver.namespace else included
 
 
 def _camera(robot: RobotConfig, serial: str) -> Action:

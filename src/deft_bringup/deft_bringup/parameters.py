@@ -11,7 +11,7 @@ from deft_core.config import default_config_dir, nearest
 from deft_core.errors import ConfigError
 
 NODES = frozenset({"deft_sim", "deft_perception", "deft_affordance", "deft_retarget", "deft_motion", "deft_cem", "deft_policy",
-                   "deft_scripted_operator"})
+                   "deft_scripted_operator", "deft_hand", "deft_xarm"})
 
 
 def read_parameters(file: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from deft_bringup.parameters import node_parameters
 from deft_core.config import default_config_dir, find, load, nearest
 from deft_core.descriptions import HandConfig, RobotConfig, load_task
 from deft_core.errors import ConfigError
+from deft_core.hardware import PLANNERS
 from deft_sim.faults import checked as checked_fault
 
 OPERATORS = ("scripted", "hands", "none")
@@ -40,6 +41,7 @@ class Choice:
     hand: str = ""
     sim: bool = False
     prior: str = ""
+    planner: str = ""
     seed: int = 0
     operator: str = "hands"
     real_time_factor: float = 0.0
@@ -99,12 +101,15 @@ def checked(choice: Choice) -> Choice:
     shared = node_parameters(choice.parameter_file, "**")
     robot, hand = choice.robot or shared.get("robot", "xarm7_sim"), choice.hand or shared.get("hand", "allegro_right")
     load_task(choice.folder, choice.task)
-    load(RobotConfig, find(choice.folder, "robots", robot))
+    found = load(RobotConfig, find(choice.folder, "robots", robot))
     load(HandConfig, find(choice.folder, "hands", hand))
     for what, value, valid in (("operator", choice.operator, OPERATORS), ("log_level", choice.log_level, LOG_LEVELS),
-                               ("prior", choice.prior or "learned", PRIORS)):
+                               ("prior", choice.prior or "learned", PRIORS),
+                               ("planner", choice.planner or "ompl", PLANNERS)):
         if value not in valid:
             raise ConfigError(f"unknown {what} '{value}': {nearest(value, valid)}")
+    if choice.planner not in ("", "ompl") and found.moveit is None:
+        raise ConfigError(f"planner '{choice.planner}': config/robots/{robot}.yaml has no section `moveit`")
     if choice.fault and not choice.sim:
         raise ConfigError(f"fault '{choice.fault}' can only be rehearsed with the simulated robot: add sim:=true")
     checked_fault(choice.fault)
@@ -126,7 +131,8 @@ def node_processes(choice: Choice) -> list[NodeProcess]:
               NodeProcess("deft_affordance", "affordance_node", "deft_affordance",
                           {**shared, **({"prior": choice.prior} if choice.prior else {})}),
               NodeProcess("deft_retarget", "retarget_node", "deft_retarget", shared),
-              NodeProcess("deft_motion", "motion_node", "deft_motion", shared),
+              NodeProcess("deft_motion", "motion_node", "deft_motion",
+                          {**shared, **({"planner": choice.planner} if choice.planner else {})}),
               NodeProcess("deft_policy", "policy_node", "deft_policy", shared),
               NodeProcess("deft_cem", "cem_server", "deft_cem", {
                   **shared, "confirm_scene_at_start": True,

@@ -13,6 +13,8 @@ from rich.console import Console
 from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, explained, fail
 from deft_bringup.ros_client import operator_client, ros
 
+SERVICE_SECONDS = 40.0  # a rearm may have drivers recover the robot first
+
 app = typer.Typer(help="Pause, go on with, or end the running session; skip or repeat an episode of it.",
                   no_args_is_help=True)
 
@@ -99,6 +101,40 @@ def repeat(note: Note = "") -> None:
 def finish(note: Note = "") -> None:
     """End the session now and fit to what is scored."""
     _control("FINISH", note)
+
+
+def stop(reason: Annotated[str, typer.Argument(help="why, for the record")] = "deft stop") -> None:
+    """Hold arm and hand where they are, at once. Nothing moves until `deft rearm`."""
+    from deft_msgs.srv import Stop
+
+    from deft_core.ros import names
+
+    answer = _asked(Stop, names.STOP, Stop.Request(reason=reason))
+    Console().print(answer.message, highlight=False, soft_wrap=True)
+
+
+def rearm() -> None:
+    """Let the robot move again after a stop or a fault; drivers recover it first. Look at the robot before."""
+    from deft_msgs.srv import Rearm
+
+    from deft_core.ros import names
+
+    answer = _asked(Rearm, names.REARM, Rearm.Request())
+    if not answer.armed:
+        fail(answer.message, EXIT_FAILED)
+    Console().print(answer.message, highlight=False, soft_wrap=True)
+
+
+def _asked(kind: Any, name: str, request: Any) -> Any:
+    """The answer of one of deft_motion's services."""
+    from deft_core.ros.node import CallTimeout, call
+    from deft_core.ros.spun_node import SpunNode
+
+    with ros(), SpunNode("deft_command") as node:
+        try:
+            return call(node.create_client(kind, name), request, SERVICE_SECONDS)
+        except CallTimeout as error:
+            fail(str(error), EXIT_FAILED)
 
 
 def export(session: Annotated[Path, typer.Argument(help="folder of a fine-tuning session", exists=True, file_okay=False)],

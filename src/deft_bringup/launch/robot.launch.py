@@ -18,6 +18,7 @@ def generate_launch_description():
         described('fake', 'false', "the vendor's fake hardware in place of the arm and the hand"),
         described('camera', 'true', 'start realsense2_camera with aligned depth'),
         described('serial_no', '', 'of the camera, digits only; empty: the only one'),
-        described('planner', 'true', "start the vendor's MoveIt for the arm"),
+        described('planner', 'true', 'start move_group for the arm'),
+        described('namespace', '', "of DEFT's own nodes beside the drivers, the same as the graph's"),
         OpaqueFunction(function=start_drivers),
     ])
