@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from deft_cem.journal import peek
+from deft_core.ros.heartbeat import Pulses
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
 from graph_support import wait_for
@@ -54,8 +55,10 @@ def finish(watcher: Watcher, result: Any) -> bool:
     return result.done() and result.result().result.scored == 1
 
 
-def case(processes: Processes, watcher: Watcher, victim: str, phase: tuple[str, str, str], folder: Path) -> dict[str, Any]:
+def case(processes: Processes, watcher: Watcher, pulses: Pulses, victim: str, phase: tuple[str, str, str],
+         folder: Path) -> dict[str, Any]:
     """Kill one node in one phase; what came of it."""
+    wait_for(lambda: {one.node for one in pulses.alive()} >= {f"/{name}" for name in NODES}, 120, "all nodes")
     watcher.statuses.clear()
     watcher.requests.clear()
     result = watcher.send(folder)
@@ -89,11 +92,12 @@ def main() -> None:
         if not missing:
             continue
         with separate_graph(20, options.out / "nodes.log", real_time_factor=1.0) as (processes, watcher):
+            pulses = Pulses(watcher.node)
             for phase in missing:
                 name = f"{victim}/{phase[0]}"
                 folder = options.out / name.replace("/", "_").replace(" ", "_")
                 shutil.rmtree(folder, ignore_errors=True)
-                cases[name] = case(processes, watcher, victim, phase, folder)
+                cases[name] = case(processes, watcher, pulses, victim, phase, folder)
                 file.write_text(json.dumps(cases, indent=1))
                 print(name, json.dumps(cases[name]), flush=True)
     times = [c["rest_s"] for name, c in cases.items() if c["moving"] and not name.startswith("deft_sim")]

@@ -15,7 +15,8 @@ from deft_bringup.processes import Choice
 from deft_cem.journal import peek
 
 pytestmark = pytest.mark.graph
-HOLD_TURN = 1.0  # rad of the fastest joint from the kill to rest; the whole way is 1.6 rad and more. Seconds: benchmarks/kill_nodes.py
+# rad of the fastest joint from the kill to rest; the whole way is 1.6 rad and more. Seconds: benchmarks/kill_nodes.py
+HOLD_TURN = 1.0
 
 
 def records(folder):

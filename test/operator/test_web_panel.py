@@ -9,6 +9,7 @@ from deft_msgs.msg import RewardRequest, SessionStatus
 from graph_support import SUCCEEDED, domain, graph_with
 from operator_desks import browser, for_docs, web_panel
 
+from deft_bringup.operator_cli import write_report
 from deft_core.ros import names
 from deft_core.ros.qos import LATCHED
 
@@ -57,11 +58,23 @@ def test_five_episodes_are_approved_and_scored_in_the_browser(tmp_path):
         page.wait_for_function(f"() => document.querySelectorAll('#rows tr').length === {EPISODES}")
         outside = [address for address in page.asked if not address.startswith((panel.address, "data:", "blob:"))]
         assert not outside, "a page load asks nobody but the panel"
+        report_opens_offline(page, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert [e["reward"] for e in summary["episodes"]] == REWARDS
     assert [len(e["rejected"]) for e in summary["episodes"]] == [0, 1, 0, 0, 0]
     second = summary["episodes"][1]
     assert summary["totals"]["rejected_samples"] == 1 and second["rejected"][0]["eps"] != second["eps"]
+
+
+def report_opens_offline(page, folder) -> None:
+    """The session's report, as a browser shows the file: with its pictures and plots, and asking for nothing else."""
+    write_report([folder], folder / "report.html")
+    page.asked.clear()
+    page.goto((folder / "report.html").as_uri())
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert page.locator(".try img").count() == 3 * EPISODES and page.locator("svg").count() >= 4
+    assert [address for address in page.asked if not address.startswith("data:")] == [(folder / "report.html").as_uri()]
+    page.screenshot(path=str(for_docs("report.png", folder)))
 
 
 def test_what_the_graph_says_is_shown_as_text(ros_tester):
