@@ -52,8 +52,9 @@ class MotionWatch:
         self._image = time.monotonic()
 
     def _reported(self, recovery: str, message: String) -> None:
+        news = message.data != self.faults[recovery]  # drivers' nodes repeat what they say
         self.faults[recovery] = message.data
-        if message.data:
+        if news and message.data:
             self._on_fault(message.data)
 
     @property
