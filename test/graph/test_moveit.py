@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 
 import numpy as np
 import pytest
 import yaml
-from deft_msgs.srv import Rearm
-from graph_support import SUCCEEDED, graph_with, wait_for
+from deft_msgs.srv import Rearm, Stop
+from graph_support import ABORTED, SUCCEEDED, graph_with, wait_for
 from standins.controller import ControllerStandIn
 from standins.move_group import MoveGroupStandIn
 from support import CONFIG
@@ -96,6 +97,22 @@ def test_a_controller_that_gives_up_ends_the_attempt_with_its_reason(cell, tmp_p
     retry = next(r.data for r in peek(path) if r.kind == "retry")
     assert retry["status"] == "aborted" and "left its path" in retry["reason"], retry
     assert tester.result(handle)[1].scored == 1
+
+
+def test_a_stop_holds_the_arm_without_a_cancel(cell, tmp_path):
+    tester, _, controller = cell
+    handle = tester.send(tmp_path / "s", episodes=1)
+    wait_for(lambda: tester.state() == "executing", 60)
+    started = controller.goals
+    wait_for(lambda: controller.goals > started + 2, 30, "the arm to move")
+    assert tester.call(Stop, names.STOP, Stop.Request(reason="test")).stopped
+    after = controller.goals
+    status, result = tester.result(handle)
+    assert status == ABORTED and "stopped" in result.error_msg
+    time.sleep(0.5)
+    assert controller.goals <= after + 2 and controller.cancels == 0  # the hold, and nothing that follows it
+    assert tester.call(Rearm, names.REARM, Rearm.Request()).armed
+    assert tester.result(tester.send(tmp_path / "s", episodes=1))[1].scored == 1
 
 
 def test_a_controller_that_is_inactive_refuses_at_once(cell, tmp_path):

@@ -24,15 +24,21 @@ class ControllerStandIn(Node):
         active: an inactive controller rejects goals.
         fails: error code with which goals end, 0 for none.
         goals: that were accepted.
+        cancels: that were asked for; nothing stops by them.
     """
 
     def __init__(self, action: str, hand_on: Callable[[JointTrajectory], None], seconds: float = 0.5, **kwargs: Any) -> None:
         super().__init__("controller", **kwargs)
         self._hand_on, self._seconds = hand_on, seconds
-        self.active, self.fails, self.goals = True, 0, 0
+        self.active, self.fails, self.goals, self.cancels = True, 0, 0, 0
         self.action = ActionServer(self, FollowJointTrajectory, action, self._follow, callback_group=ReentrantCallbackGroup(),
                                    goal_callback=lambda _: GoalResponse.ACCEPT if self.active else GoalResponse.REJECT,
-                                   cancel_callback=lambda _: CancelResponse.ACCEPT)
+                                   cancel_callback=self._cancel)
+
+    def _cancel(self, _: Any) -> CancelResponse:
+        """Accepted, and the arm goes on: as move_group's /execute_trajectory has it."""
+        self.cancels += 1
+        return CancelResponse.ACCEPT
 
     def _follow(self, handle: Any) -> FollowJointTrajectory.Result:
         self.goals += 1

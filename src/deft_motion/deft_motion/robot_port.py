@@ -55,6 +55,7 @@ class GatedRobot:
         self._closing = False
         self._started = time.monotonic()
         self._condition = threading.Condition()
+        self._unstamped: set[str] = set()
         self._positions: dict[str, tuple[float, float, float]] = {}  # name -> position, stamp, received
         self._commands: dict[str, Command] = {
             "arm": arm_command(node, robot.arm_command_topic, robot.arm_interface, self._refused),
@@ -77,6 +78,9 @@ class GatedRobot:
 
     def _received(self, message: JointState) -> None:
         if len(message.name) != len(message.position):
+            return
+        if not (message.header.stamp.sec or message.header.stamp.nanosec):  # motions are timed by the stamps
+            self._unstamped.update(message.name)
             return
         stamp, now = stamp_seconds(message.header.stamp), time.monotonic()
         with self._condition:
@@ -101,7 +105,13 @@ class GatedRobot:
         """See RobotPort. A node that has only just been started gives the first joint states time to arrive."""
         with self._condition:
             self._condition.wait_for(lambda: self._assemble() is not None, self._started + FIRST_SECONDS - time.monotonic())
-        return self._gate.require_fresh(self.latest())
+        state = self.latest()
+        wanted = {*self._joints["arm"], *self._joints["hand"]}
+        bare = sorted((self._unstamped & wanted) - set(self._positions))
+        if state is None and bare:
+            raise DeftError(codes.STALE_STATE, f"joint states of {', '.join(bare)} carry no stamps, and motions are timed by "
+                            "them: correct their publisher, or put a node between (deft_drivers' hand_node stamps them)")
+        return self._gate.require_fresh(state)
 
     def next_state(self, after: float, timeout: float) -> RobotState | None:
         """See RobotPort."""
