@@ -129,6 +129,18 @@ def test_the_latch_holds_until_rearmed(gate, state, arm):
     gate.check(arm, None, state)
 
 
+def test_a_stop_during_a_rearm_stays(gate, state, arm):
+    gate.stop("first")
+    stops = gate.stops
+    gate.stop("somebody pressed it again")
+    with pytest.raises(DeftError, match="stopped again while it was rearmed"):
+        gate.rearm(state, stops)
+    with pytest.raises(DeftError):
+        gate.check(arm, None, state)
+    gate.rearm(state, gate.stops)
+    gate.check(arm, None, state)
+
+
 def test_only_one_module_publishes_commands():
     """The door is one: robot_port.py, which alone uses commands.py; the simulator and hand_node only subscribe."""
     text = {f.relative_to(ROOT).as_posix(): f.read_text() for f in (ROOT / "src").glob("deft_*/deft_*/**/*.py")}

@@ -55,7 +55,7 @@ class SafetyGate:
         self._names = {"arm": robot.joint_names, "hand": hand.joint_names}
         self._lock = threading.Lock()        # of the latch
         self._model_lock = threading.Lock()  # of the model, which checks from several threads use
-        self._stop_reason = ""
+        self._stop_reason, self._stops = "", 0
 
     # -- the latch ----------------------------------------------------------------------------------
 
@@ -69,6 +69,13 @@ class SafetyGate:
         """Set the latch: from now on every motion is refused."""
         with self._lock:
             self._stop_reason = self._stop_reason or reason or "stop was called"
+            self._stops += 1
+
+    @property
+    def stops(self) -> int:
+        """How often it has been set, for `rearm`."""
+        with self._lock:
+            return self._stops
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -82,10 +89,20 @@ class SafetyGate:
                 raise DeftError(codes.STOPPED, f"stopped ({self._stop_reason}); call rearm when it is safe")
             yield
 
-    def rearm(self, state: RobotState | None) -> None:
-        """Release the latch. Raises DeftError STALE_STATE without fresh joint states."""
+    def rearm(self, state: RobotState | None, stops: int | None = None) -> None:
+        """Release the latch.
+
+        Args:
+            stops: `stops` when the rearm began; None = now. A stop that came since then stays.
+
+        Raises:
+            DeftError: STALE_STATE without fresh joint states; STOPPED where there was another stop meanwhile.
+        """
         self.require_fresh(state)
         with self._lock:
+            if stops is not None and stops != self._stops:
+                raise DeftError(codes.STOPPED, f"stopped again while it was rearmed ({self._stop_reason}); call rearm when it "
+                                "is safe")
             self._stop_reason = ""
 
     # -- commands ------------------------------------------------------------------------------------

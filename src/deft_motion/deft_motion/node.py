@@ -71,7 +71,7 @@ class MotionNode(DeftNode):
         self._executor = GraspExecutor(robot, hand, model, self._planner,
                                        GraspPlanner(robot, hand, model, self._gate, self._planner.straight), self._port)
         self._planned = self.create_publisher(MarkerArray, names.PLANNED_GRASP, LATCHED)
-        self._busy = threading.Lock()
+        self._busy, self._rearming = threading.Lock(), threading.Lock()
         self._under_way: ServerGoalHandle | None = None
         self._problem: Problem | None = None  # of the motion under way
         self._watch = MotionWatch(self, robot.camera, camera_timeout, self._fault)
@@ -119,17 +119,23 @@ class MotionNode(DeftNode):
             self._port.hold()
             response.message = f"stopped: {self._gate.stopped}; call rearm to go on"
         except DeftError as error:
-            response.message = f"latched, but the hold could not be sent: {error.message}"
+            response.message = f"latched; {error.message}"
         self.get_logger().warning(response.message)
         return response
 
     def _rearm(self, _: Rearm.Request, response: Rearm.Response) -> Rearm.Response:
+        if not self._rearming.acquire(blocking=False):
+            response.message = "it is being rearmed already"
+            return response
+        stops = self._gate.stops
         try:
             self._recover()
-            self._gate.rearm(self._port.latest())
+            self._gate.rearm(self._port.latest(), stops)
             response.armed, response.message = True, "armed"
         except DeftError as error:
             response.message = error.message
+        finally:
+            self._rearming.release()
         return response
 
     def _recover(self) -> None:
@@ -156,7 +162,7 @@ class MotionNode(DeftNode):
         try:
             self._port.hold()
         except DeftError as error:
-            self.get_logger().error(f"robot fault, and the hold could not be sent: {error.message}")
+            self.get_logger().error(f"robot fault; {error.message}")
         self.get_logger().error(f"robot fault: {reason}; clear it, then call rearm")
 
     # -- actions --------------------------------------------------------------------------------------

@@ -144,17 +144,25 @@ class GatedRobot:
         """See RobotPort. Allowed while stopped: it commands the posture measured just now.
 
         Raises:
-            DeftError: STALE_STATE, for what could not be held, arm or hand. An old posture is not commanded: going back to it
-                would be a jump.
+            DeftError: STALE_STATE, which names what could not be held, arm or hand. An old posture is not commanded: going
+                back to it would be a jump.
         """
         with self._sending:  # no window may follow the hold
             self._motion = None
-            states = {part: self._part(part) for part in self._joints}
-            for part, state in states.items():  # a hand that has fallen silent does not keep the arm from holding
-                if state is not None:
-                    self._publish(part, self._stay(state), 0.0, continues=False)
-            if any(state is None for state in states.values()):
-                self._gate.require_fresh(self.latest())
+            problems = [problem for part in self._joints if (problem := self._held(part))]
+        if problems:  # what fails for the one does not keep the other from holding
+            raise DeftError(codes.STALE_STATE, "; ".join(problems))
+
+    def _held(self, part: str) -> str:
+        """Hold the arm or the hand; why that could not be sent, "" when it was."""
+        state = self._part(part)
+        if state is None:
+            return f"the {part} was sent no hold: its joint states are old or missing"
+        try:
+            self._publish(part, self._stay(state), 0.0, continues=False)
+        except DeftError as error:
+            return f"the {part} was sent no hold: {error.message}"
+        return ""
 
     def _part(self, part: str) -> Array | None:
         """Measured joints (n,), rad, of the arm or the hand; None where they are old, missing or not finite."""
@@ -202,10 +210,12 @@ class GatedRobot:
                     raise DeftError(codes.EXECUTION_FAILED, f"the next part of the motion was {late:.2f} s late (is this "
                                     "machine overloaded?); the robot has stopped on its way")
                 self._send_windows(motion, state.stamp)
-            except DeftError as error:
+            except Exception as error:  # whatever it is, the motion's owner has to hear of it, and the next motion be sent
+                internal = DeftError(codes.EXECUTION_FAILED, f"internal error: {error!r}")
+                failure = error if isinstance(error, DeftError) else internal
                 with self._sending:
                     if self._motion is motion:
-                        self._motion, self._failure = None, error
+                        self._motion, self._failure = None, failure
 
     def _due(self) -> tuple[_Motion, RobotState] | None:
         """The motion whose next windows have to be sent, and the state that says so; None while there is time."""
