@@ -128,12 +128,13 @@ class HandNode(DeftNode):
             self._asked = None
         if self._client.service_is_ready():
             self._asked_at = time.monotonic()
-            self._asked = self._client.call_async(self._request)
-            self._asked.add_done_callback(self._told)
+            asked = self._asked = self._client.call_async(self._request)
+            asked.add_done_callback(self._told)
 
-    def _told(self, future: Any) -> None:
+    def _told(self, future: Future) -> None:
         answer = future.result()
-        self._asked = None
+        if future is self._asked:
+            self._asked = None
         if answer is not None:
             self._take((), getattr(answer, self._interface.state.field), ())
 

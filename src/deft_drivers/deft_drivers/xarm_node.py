@@ -66,6 +66,7 @@ class XArmNode(DeftNode):
     def _state(self, message: Any) -> None:
         """A RobotMsg."""
         self._heard = time.monotonic()
+        self._ready = self._ready or bool(message.err)  # an error is one at any time
         self._say(fault_of(message.state, message.mode, message.err))
 
     def _listen(self) -> None:
@@ -94,6 +95,9 @@ class XArmNode(DeftNode):
         A person asks for it through Rearm. Without a new start the controller would go on holding where the arm was when the
         fault began, and the arm would jump there.
         """
+        if self._told and not self._fault:  # it would stop an arm that may be moving
+            response.success, response.message = True, "xArm is ready"
+            return response
         try:
             for name, kind, fields in BEFORE_MOVING:
                 self._done(name, kind, fields)
