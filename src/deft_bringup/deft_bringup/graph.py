@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from deft_affordance.node import AffordanceNode
-from deft_bringup.parameters import NODES, read_parameters
+from deft_bringup.parameters import DRIVER_NODES, NODES, read_parameters
 from deft_cem.node import CemServer
 from deft_core.config import default_config_dir
 from deft_core.ros.executor import PoolExecutor
@@ -127,7 +127,7 @@ class ComposedGraph:
         probe = Node("deft_probe")
         try:
             time.sleep(DISCOVERY_SECONDS)
-            others = set(probe.get_node_names()) & NODES
+            others = set(probe.get_node_names()) & (NODES if sim else NODES - DRIVER_NODES)
             robots = [topic for topic, types in probe.get_topic_names_and_types()
                       if (ROBOT_COMMAND in types and probe.count_subscribers(topic))
                       or (ROBOT_STATE in types and probe.count_publishers(topic))]

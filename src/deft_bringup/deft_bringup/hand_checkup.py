@@ -29,7 +29,10 @@ class HandModel:
 
     def __init__(self, hand: HandConfig) -> None:
         self.hand = hand
-        self.model = pin.buildModelFromXML(urdf_of(hand))
+        try:
+            self.model = pin.buildModelFromXML(urdf_of(hand))
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(f"the URDF {hand.urdf} cannot be read: {error}") from None
         self.data = self.model.createData()
         absent = [name for name in hand.joint_names if not self.model.existJointName(name)]
         if absent:

@@ -23,7 +23,7 @@ from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node, PushRosNamespace
+from launch_ros.actions import Node
 
 from deft_bringup.processes import APT, Choice, NodeProcess, checked, node_processes
 from deft_core.config import default_config_dir, find, load
@@ -132,7 +132,7 @@ def start_graph(context: LaunchContext, client: str) -> list[Action]:
         if not choice.robot or not choice.hand:
             raise LaunchError("say robot:=NAME and hand:=NAME, so that drivers and nodes mean the same")
         actions += _drivers(choice.robot, choice.hand, arguments.text("robot_ip"), fake=False, camera=True, serial="",
-                            planner=True, space=choice.namespace)
+                            planner=True, space=choice.namespace, parameters=choice.parameter_file)
     if arguments.flag("composed"):
         if choice.use_sim_time or choice.log_level != "info" or arguments.flag("respawn"):
             raise LaunchError("use_sim_time, log_level and respawn are of processes of their own: leave them out, or composed")
@@ -229,11 +229,11 @@ def start_drivers(context: LaunchContext) -> list[Action]:
     arguments = Arguments(context)
     return _drivers(arguments.text("robot"), arguments.text("hand"), arguments.text("robot_ip"), arguments.flag("fake"),
                     arguments.flag("camera"), arguments.text("serial_no"), arguments.flag("planner"),
-                    arguments.text("namespace"))
+                    arguments.text("namespace"), default_config_dir() / "finetune.yaml")
 
 
 def _drivers(robot_name: str, hand_name: str, robot_ip: str, fake: bool, camera: bool, serial: str,
-             planner: bool, space: str) -> list[Action]:
+             planner: bool, space: str, parameters: Path) -> list[Action]:
     folder = default_config_dir()
     try:
         robot = load(RobotConfig, find(folder, "robots", robot_name))
@@ -242,26 +242,27 @@ def _drivers(robot_name: str, hand_name: str, robot_ip: str, fake: bool, camera:
         raise LaunchError(str(error)) from None
     if robot.driver is None:
         raise LaunchError(f"config/robots/{robot_name}.yaml names no driver; is it the simulated one? Then say sim:=true")
-    if not fake and not robot_ip:
+    if robot.driver.needs_address and not fake and not robot_ip:
         raise LaunchError("say robot_ip:=A.B.C.D, the arm's address, or fake:=true")
     wanted = [robot.driver, *([hand.driver] if hand.driver else [])]
     require_packages([d.package for d in wanted] + (["realsense2_camera"] if camera else []),
                      {d.package: d.install for d in wanted})
     address = {"robot_ip": robot_ip} if robot_ip and not fake else {}
     actions: list[Action] = [_include(robot.driver, fake, {"planner": str(planner).lower(), **address})]
-    actions += _between(robot, hand, robot_name, hand_name, fake, space)
+    actions += _between(robot, hand, {"robot": robot_name, "hand": hand_name}, fake, space, parameters)
     actions.append(_include(hand.driver, fake, {}) if hand.driver else
                    LogInfo(msg=f"config/hands/{hand_name}.yaml names no driver: start the hand's own"))
     actions.append(_camera(robot, serial) if camera else LogInfo(msg=NO_CAMERA))
     return actions
 
 
-def _between(robot: RobotConfig, hand: HandConfig, robot_name: str, hand_name: str, fake: bool, space: str) -> list[Node]:
+def _between(robot: RobotConfig, hand: HandConfig, chosen: dict[str, str], fake: bool, space: str,
+             parameters: Path) -> list[Node]:
     """The nodes of deft_drivers that this robot and hand need."""
     wanted = [*([("deft_hand", "hand_node")] if hand.interface else []),
               *([("deft_xarm", "xarm_node")] if robot.watch == "xarm" and not fake else [])]  # fake arms say nothing of faults
     return [Node(package="deft_drivers", executable=executable, name=name, namespace=space, output="screen", respawn=True,
-                 respawn_delay=1.0, parameters=[{"robot": robot_name, "hand": hand_name}]) for name, executable in wanted]
+                 respawn_delay=1.0, parameters=[str(parameters), chosen]) for name, executable in wanted]
 
 
 def require_packages(packages: list[str], install: dict[str, str]) -> None:
@@ -282,12 +283,16 @@ def _include(driver: DriverConfig, fake: bool, more: dict[str, str]) -> Action:
     file = Path(get_package_share_directory(driver.package)) / "launch" / (driver.fake_launch or driver.launch if fake
                                                                            else driver.launch)
     included = IncludeLaunchDescription(AnyLaunchDescriptionSource(str(file)), launch_arguments=list(given.items()))
-    return GroupAction([PushRosNamespace(driver.namespace), included]) if driver.namespace else included
+    return GroupAction([included])  # its arguments are its own: two drivers may both have one that is called `hand` or `fake`
 
 
 def _camera(robot: RobotConfig, serial: str) -> Action:
     """realsense2_camera with colour and depth of one stamp, aligned, by the names that the robot's YAML gives the camera."""
-    space, name = robot.camera.namespace.strip("/").split("/")[-2:]
+    parts = robot.camera.namespace.strip("/").split("/")
+    if len(parts) < 2:
+        raise LaunchError(f"camera.namespace '{robot.camera.namespace}' needs two parts, the driver's camera_namespace and "
+                          "camera_name, as /camera/camera")
+    space, name = parts[-2:]
     profile = f"{robot.camera.width}x{robot.camera.height}x30"
     given = {"camera_namespace": space, "camera_name": name, "align_depth.enable": "true", "enable_sync": "true",
              "rgb_camera.color_profile": profile, "depth_module.depth_profile": profile,

@@ -10,8 +10,9 @@ import yaml
 from deft_core.config import default_config_dir, nearest
 from deft_core.errors import ConfigError
 
-NODES = frozenset({"deft_sim", "deft_perception", "deft_affordance", "deft_retarget", "deft_motion", "deft_cem", "deft_policy",
-                   "deft_scripted_operator", "deft_hand", "deft_xarm"})
+DRIVER_NODES = frozenset({"deft_hand", "deft_xarm"})  # beside the drivers of a robot
+NODES = DRIVER_NODES | {"deft_sim", "deft_perception", "deft_affordance", "deft_retarget", "deft_motion", "deft_cem",
+                        "deft_policy", "deft_scripted_operator"}
 
 
 def read_parameters(file: Path) -> dict[str, Any]:

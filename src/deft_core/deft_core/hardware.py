@@ -24,7 +24,7 @@ class DriverConfig(Config):
     arguments: dict[str, str] = Field(default_factory=dict, description="given in either case")
     real_arguments: dict[str, str] = Field(default_factory=dict, description="given for real hardware")
     fake_arguments: dict[str, str] = Field(default_factory=dict, description="given for fake hardware")
-    namespace: str = Field("", description="that its nodes are put in, where names would meet those of another driver")
+    needs_address: bool = Field(False, description="it takes the device's address as robot_ip, which has to be given")
     install: str = Field("", description="how to get the package, where it does not come by apt")
 
 
