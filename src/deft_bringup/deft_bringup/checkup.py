@@ -17,6 +17,7 @@ from deft_core.types import Array, Intrinsics
 from deft_motion.gate import MAX_STATE_AGE, MIN_CLEARANCE, START_TOLERANCE
 from deft_motion.kinematics import ArmHandModel
 
+FEW_PICTURES = 3  # fewer may miss each other by chance
 SLOW_CAMERA, SLOW_STATES = 5.0, 20.0  # Hz
 SKEW = 0.1               # s between two clocks
 FEW_DEPTHS = 0.5         # share of pixels
@@ -95,10 +96,11 @@ def camera(heard: Heard, config: CameraConfig) -> list[Finding]:
         return [Finding("camera", Grade.fail, f"no {what} pictures on {config.namespace} in {heard.seconds:.0f} s; start the "
                         "driver with align_depth.enable and enable_sync")]
     rate = len(heard.colours) / heard.seconds
-    both = len(set(heard.colours) & set(heard.depths))
+    both, few = len(set(heard.colours) & set(heard.depths)), min(len(heard.colours), len(heard.depths)) < FEW_PICTURES
     out = [Finding("camera rate", Grade.ok if rate >= SLOW_CAMERA else Grade.warn, f"{rate:.1f} Hz"),
-           Finding("camera stamps", Grade.ok if both else Grade.fail, f"{both} colour and depth pictures have equal stamps"
-                   + ("" if both else "; set enable_sync")),
+           Finding("camera stamps", Grade.ok if both else Grade.warn if few else Grade.fail,
+                   f"{both} colour and depth pictures have equal stamps" + (
+                       "" if both else "; too few came to judge: listen longer (--seconds)" if few else "; set enable_sync")),
            Finding("depth", _graded(heard.depth_valid, (0.0, FEW_DEPTHS)), f"{heard.depth_valid:.0%} of the pixels are valid")]
     said = heard.intrinsics
     if said is not None:
