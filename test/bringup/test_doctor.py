@@ -36,7 +36,8 @@ def test_a_healthy_robot_passes():
 
 @pytest.mark.parametrize(("changes", "name", "grade"), [
     ({"nodes": ["/deft_cem"]}, "nodes", Grade.fail), ({"colours": []}, "camera", Grade.fail),
-    ({"depths": [1.0]}, "camera stamps", Grade.fail), ({"depth_valid": 0.3}, "depth", Grade.warn),
+    ({"depths": [1.0]}, "camera stamps", Grade.warn), ({"depths": [1.0, 2.0, 3.0]}, "camera stamps", Grade.fail),
+    ({"depth_valid": 0.3}, "depth", Grade.warn),
     ({"depth_valid": 0.0}, "depth", Grade.fail), ({"depth_valid": math.nan}, "depth", Grade.fail),
     ({"colours": [100.0], "depths": [100.0]}, "camera rate", Grade.warn), ({"states": []}, "joint states", Grade.fail),
     ({"states": [0.0] * 250}, "joint states", Grade.fail), ({"states": [100.0] * 10}, "joint states", Grade.warn),
