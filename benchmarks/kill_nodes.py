@@ -71,6 +71,7 @@ def case(processes: Processes, watcher: Watcher, pulses: Pulses, victim: str, ph
     processes.start(victim)
     if victim == "deft_cem":
         watcher.statuses.clear()
+        watcher.requests.clear()  # the dead one's last request is latched
         wait_for(lambda: watcher.statuses, 60, "the new server")
         time.sleep(1.5)  # DDS knows the dead one for a while yet
         result = watcher.send(folder)
