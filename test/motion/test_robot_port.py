@@ -59,9 +59,14 @@ def test_joint_states_without_stamps_are_refused_by_name(rig, robot, hand):
         port.state()
     assert caught.value.code == codes.STALE_STATE
     tell(hand.joint_names, hand.open_pose)
-    wait_for(lambda: port.latest() is not None, 10)
-    tell(robot.joint_names, robot.park)
-    tell(hand.joint_names, hand.open_pose)
+
+    def fresh() -> bool:
+        tell(robot.joint_names, robot.park)
+        tell(hand.joint_names, hand.open_pose)
+        latest = port.latest()
+        return latest is not None and latest.age < 0.2
+
+    wait_for(fresh, 10)
     np.testing.assert_allclose(port.state().hand, hand.open_pose)
 
 

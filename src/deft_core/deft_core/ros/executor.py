@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import (
     ConditionReachedException,
     ExternalShutdownException,
@@ -15,6 +16,7 @@ from rclpy.executors import (
 )
 
 GIVE_WAY = 0.0005   # s, in which the pool's threads get to run
+MOST_GONE = 100     # turns in a row, after which it is another error
 AGAIN = 0.02        # s, after which something that has not gone on is handed to the pool again
 
 
@@ -29,12 +31,21 @@ class PoolExecutor(MultiThreadedExecutor):
     def __init__(self, threads: int, **kwargs: Any) -> None:
         super().__init__(threads, **kwargs)
         self._handed: dict[Any, float] = {}  # work -> when, s monotonic
+        self._gone = 0                       # turns in a row that something destroyed was met in
 
     def _spin_once_impl(self, timeout_sec: Any = None, wait_condition: Callable[[], bool] = lambda: False) -> None:
         try:
             work, _, _ = self.wait_for_ready_callbacks(timeout_sec, None, wait_condition)
         except (ExternalShutdownException, ShutdownException, TimeoutException, ConditionReachedException):
             return
+        except RCLError:
+            # What another thread destroys is invalid before it is out of the node's list; the next turn has it no more.
+            self._gone += 1
+            if self._gone > MOST_GONE:
+                raise
+            time.sleep(GIVE_WAY)
+            return
+        self._gone = 0
         now = time.monotonic()
         if now - self._handed.get(work, -AGAIN) < AGAIN:
             time.sleep(GIVE_WAY)

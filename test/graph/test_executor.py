@@ -1,0 +1,42 @@
+"""The executor outlives a client that another thread destroys while it looks at all of a node's entities."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+import rclpy
+from graph_support import domain
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.node import Node
+
+from deft_core.ros.executor import PoolExecutor
+
+pytestmark = pytest.mark.graph
+
+
+def test_something_that_was_destroyed_meanwhile_does_not_end_it(monkeypatch):
+    os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = domain(23), "LOCALHOST"
+    rclpy.init()
+    node, executor, ticked = Node("busy"), PoolExecutor(2), threading.Event()
+    failures, real = [3], executor.wait_for_ready_callbacks
+
+    def failing(*args, **kwargs):
+        if failures[0]:
+            failures[0] -= 1
+            raise RCLError("action client pointer is invalid")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(executor, "wait_for_ready_callbacks", failing)
+    executor.add_node(node)
+    node.create_timer(0.01, ticked.set)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        assert ticked.wait(10) and thread.is_alive() and not failures[0]
+    finally:
+        executor.shutdown(timeout_sec=2)
+        thread.join(timeout=2)
+        node.destroy_node()
+        rclpy.try_shutdown()
