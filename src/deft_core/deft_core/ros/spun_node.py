@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+
+
+AGAIN_SECONDS = 0.05  # after an error
 
 
 class SpunNode:
@@ -20,19 +24,28 @@ class SpunNode:
 
     def __init__(self, name: str, context: Context | None = None, **options: Any) -> None:
         self.node = Node(name, context=context, **options)
+        self._closing = False
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            pass
+        """Until it is closed. What one callback raises must not make it deaf: others rely on what it hears."""
+        while not self._closing:
+            try:
+                self._executor.spin()
+                return
+            except ExternalShutdownException:
+                return
+            except Exception as error:
+                if not self._closing and self.node.context.ok():
+                    self.node.get_logger().error(f"{error!r}")
+                    time.sleep(AGAIN_SECONDS)
 
     def close(self) -> None:
         """Stop spinning and give the node back."""
+        self._closing = True
         self._executor.shutdown(timeout_sec=2)
         self._thread.join(timeout=2)
         self.node.destroy_node()
