@@ -10,7 +10,6 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-
 AGAIN_SECONDS = 0.05  # after an error
 
 
