@@ -18,10 +18,10 @@ from deft_core.calibration import read_hand_eye
 from deft_core.config import Config, find, load, nearest, parse, read_yaml
 from deft_core.errors import ConfigError
 from deft_core.hardware import ArmInterface, DriverConfig, HandInterface, MoveItConfig
+from deft_core.hardware import Positive as Positive  # for all who describe something, as before
 from deft_core.types import Array, Intrinsics, Pose
 
 Vector3 = tuple[float, float, float]
-Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
