@@ -103,8 +103,9 @@ def main() -> None:
                 print(name, json.dumps(cases[name]), flush=True)
     times = [c["rest_s"] for name, c in cases.items() if c["moving"] and not name.startswith("deft_sim")]
     went_on = sum(c["scored"] for c in cases.values())
-    print(f"{len(cases)} cases, {went_on} sessions went on; arm moving in {len(times)}: at rest "
-          f"after {sorted(times)[len(times) // 2]:.2f} s (median), {max(times):.2f} s (most)")
+    print(f"{len(cases)} cases, {went_on} sessions went on")
+    if times:
+        print(f"arm moving in {len(times)}: at rest after {sorted(times)[len(times) // 2]:.2f} s (median), {max(times):.2f} s (most)")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ ROS_SIDE = ("/ros/", "node.py", "graph_skills.py", "robot_port.py", "deft_operat
             "deft_operator/graph_link.py", "deft_operator/panel/",
             "deft_operator/web/app.py", "deft_operator/web/server.py", "markers.py",
             "deft_motion/watch.py", "deft_motion/commands.py", "deft_motion/planners.py", "moveit/scene.py",
-            "moveit/move_group.py",
+            "moveit/move_group.py", "deft_drivers/fault_word.py",
             "deft_bringup/xarm_launching.py", "deft_bringup/allegro_launching.py", "deft_bringup/launching.py",
             "deft_bringup/graph.py", "setup.py", "episode_records.py", "deft_cem/recorder.py", "deft_cem/policy_client.py")
 

@@ -11,7 +11,7 @@ import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -20,10 +20,10 @@ from deft_core.hardware import HandState
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.node import DeftNode, declare_config_dir, declare_hand, declare_robot, refuse_unknown_parameters, run_node
+from deft_drivers.fault_word import FaultWord
 from deft_drivers.hand_adapter import DriverProblem, HandAdapter
 
 TROUBLE_PERIOD = 5.0  # s between two log lines of the same kind
-WORD_PERIOD = 1.0     # s between two reports of how the hand is
 ANSWER_SECONDS = 0.3  # that a driver has for an answer
 
 
@@ -46,11 +46,12 @@ class HandNode(DeftNode):
         kind = JointState if command.type == "joint_state" else Float64MultiArray
         self._driver = self.create_publisher(kind, command.topic, qos.COMMAND)
         self._states = self.create_publisher(JointState, robot.joint_states_topic, qos.JOINT_STATE_PUBLISHER)
-        self._faults = self.create_publisher(String, names.HAND_FAULT, qos.LATCHED)
+        self._word = FaultWord(self, names.HAND_FAULT)
+        if self._interface.state.source == "none":  # it never speaks
+            self._word.say("")
         self.create_subscription(JointTrajectory, robot.hand_command_topic, self._accept, qos.COMMAND,
                                  callback_group=MutuallyExclusiveCallbackGroup())
         self._listen(self._interface.state)
-        self.create_timer(WORD_PERIOD, self._tell, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_timer(1.0 / command.rate, self._send, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(Trigger, names.RECOVER_HAND, self._recover, callback_group=MutuallyExclusiveCallbackGroup())
 
@@ -83,7 +84,7 @@ class HandNode(DeftNode):
     # -- commands -------------------------------------------------------------------------------------
 
     def _accept(self, message: JointTrajectory) -> None:
-        times = np.array([p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in message.points])
+        times = conv.trajectory_times(message.points)
         rows = [list(p.positions) for p in message.points]
         try:
             if len({len(row) for row in rows}) > 1:
@@ -155,7 +156,7 @@ class HandNode(DeftNode):
             self._measured, self._heard = measured, time.monotonic()
             why = self._adapter.overload(driver_names, efforts, self._now())
         if first:
-            self._tell()
+            self._word.say("")
         if why and not self._fault:
             self._report(why, lost=False)
         self._publish(measured)
@@ -178,13 +179,8 @@ class HandNode(DeftNode):
                 self._adapter.open(self._now())
             elif self._measured is not None:
                 self._adapter.hold(self._now(), self._measured)
-        self._tell()
+        self._word.say(why)
         self.get_logger().error(why)
-
-    def _tell(self) -> None:
-        """The hand's word, again and again, so that no other's stands for long; none before the hand has spoken."""
-        if self._heard or self._interface.state.source == "none":
-            self._faults.publish(String(data=self._fault))
 
     def _recover(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         silent = time.monotonic() - self._heard
@@ -195,7 +191,7 @@ class HandNode(DeftNode):
             if self._lost:
                 self._adapter.forget()
             self._fault, self._lost = "", False
-        self._tell()
+        self._word.say("")
         response.success, response.message = True, "the hand takes commands"
         return response
 

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from deft_core.errors import ConfigError
@@ -21,11 +20,11 @@ from deft_core.ros.node import (
     refuse_unknown_parameters,
     run_node,
 )
+from deft_drivers.fault_word import FaultWord
 from deft_drivers.xarm import BEFORE_MOVING, LET_MOVE, fault_of
 
 FIRST_SECONDS = 10.0  # for the driver's first word
 SERVICE_SECONDS = 3.0
-WORD_PERIOD = 1.0     # s between two reports of how the arm is
 LIVE_SECONDS = 0.3    # after errors are cleared until the driver reads the joints again
 SETTLE_SECONDS = 3.0  # after the recovery until the arm says that it is well
 POLL_SECONDS = 0.05
@@ -50,17 +49,15 @@ class XArmNode(DeftNode):
                               "ros-jazzy-ros2-control`, build github.com/xArm-Developer/xarm_ros2 (branch jazzy) in your "
                               "workspace, and source it") from None
         self._types = srv
-        self._heard, self._started, self._fault, self._ready = 0.0, time.monotonic(), "", False
-        self._told = False
+        self._heard, self._started, self._ready = 0.0, time.monotonic(), False
         group = ReentrantCallbackGroup()
         self._services_of_arm = {name: self.create_client(getattr(srv, kind), f"/{space}/{name}", callback_group=group)
                          for name, kind, _ in (*BEFORE_MOVING, LET_MOVE)}
         self._switch, self._switch_type = self.create_client(
             SwitchController, "/controller_manager/switch_controller", callback_group=group), SwitchController
-        self._faults = self.create_publisher(String, names.ROBOT_FAULT, qos.LATCHED)
+        self._word = FaultWord(self, names.ROBOT_FAULT)
         self.create_subscription(RobotMsg, f"/{space}/robot_states", self._state, qos.SENSOR, callback_group=group)
         self.create_timer(0.1, self._listen, callback_group=group)
-        self.create_timer(WORD_PERIOD, self._tell, callback_group=group)
         self.create_service(Trigger, names.RECOVER_ROBOT, self._recover, callback_group=MutuallyExclusiveCallbackGroup())
 
     def _state(self, message: Any) -> None:
@@ -78,16 +75,10 @@ class XArmNode(DeftNode):
     def _say(self, fault: str) -> None:
         """Tell what has changed. While the driver starts, an arm that is not ready yet is no fault."""
         self._ready = self._ready or not fault
-        if (fault == self._fault and self._told) or (not self._ready and time.monotonic() - self._started < FIRST_SECONDS):
+        if fault == self._word.text or (not self._ready and time.monotonic() - self._started < FIRST_SECONDS):
             return
-        self._fault, self._told = fault, True
-        self._tell()
+        self._word.say(fault)
         self.get_logger().error(fault) if fault else self.get_logger().info("xArm is ready")
-
-    def _tell(self) -> None:
-        """The arm's word, again and again: whoever was told of another's is told the truth. Silent until it has one."""
-        if self._told:
-            self._faults.publish(String(data=self._fault))
 
     def _recover(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Clear errors, enable, take the mode of ros2_control, seat the controller where the arm is, and let it move.
@@ -95,7 +86,7 @@ class XArmNode(DeftNode):
         A person asks for it through Rearm. Without a new start the controller would go on holding where the arm was when the
         fault began, and the arm would jump there.
         """
-        if self._told and not self._fault:  # it would stop an arm that may be moving
+        if self._word.text == "":  # it would stop an arm that may be moving
             response.success, response.message = True, "xArm is ready"
             return response
         try:
@@ -108,9 +99,9 @@ class XArmNode(DeftNode):
             response.message = str(error)
             return response
         deadline = time.monotonic() + SETTLE_SECONDS
-        while self._fault and time.monotonic() < deadline:
+        while self._word.text and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        response.success, response.message = not self._fault, self._fault or "xArm is ready"
+        response.success, response.message = not self._word.text, self._word.text or "xArm is ready"
         return response
 
     def _done(self, name: str, kind: str, fields: dict[str, int]) -> None:

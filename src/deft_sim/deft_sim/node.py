@@ -137,7 +137,7 @@ class SimNode(DeftNode):
         stamp = conv.stamp_seconds(message.header.stamp)
         started_at = stamp - self.clock_offset
         points = message.points
-        times = np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in points])
+        times = conv.trajectory_times(points)
         try:
             trajectory = JointTrajectory(
                 tuple(message.joint_names), times,

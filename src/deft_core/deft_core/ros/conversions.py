@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from deft_msgs.msg import GraspParameters as GraspMsg
 from deft_msgs.msg import PhaseTime
 from deft_msgs.msg import Residual as ResidualMsg
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
+from trajectory_msgs.msg import JointTrajectoryPoint
 
 from deft_core.projection import metres
 from deft_core.residual import ResidualSpace
@@ -188,8 +189,13 @@ def phases_from_msg(messages: Iterable[PhaseTime]) -> list[tuple[str, float, flo
     return [(m.phase, stamp_seconds(m.start), stamp_seconds(m.end)) for m in messages]
 
 
-def stamp_seconds(stamp: Time) -> float:
+def stamp_seconds(stamp: Time | Duration) -> float:
     return float(stamp.sec) + 1e-9 * stamp.nanosec
+
+
+def trajectory_times(points: Sequence[JointTrajectoryPoint]) -> Array:
+    """(k,) s from the trajectory's start."""
+    return np.array([stamp_seconds(point.time_from_start) for point in points])
 
 
 def stamp_msg(nanoseconds: int) -> Time:

@@ -16,6 +16,7 @@ from rclpy.node import Node
 
 from deft_core.errors import ConfigError, DeftError
 from deft_core.hardware import MoveItConfig
+from deft_core.ros import conversions as conv
 from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import Array, Pose
 from deft_motion import codes
@@ -69,8 +70,7 @@ class MoveGroupPlanner:
         require_success(result.error_code.val, result.error_code.message, result.error_code.source)
         points = result.planned_trajectory.joint_trajectory.points
         return timed_path(result.planned_trajectory.joint_trajectory.joint_names, self._joints,
-                          np.array([p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in points]),
-                          np.array([p.positions for p in points]),
+                          conv.trajectory_times(points), np.array([p.positions for p in points]),
                           np.array([p.velocities for p in points if len(p.velocities)]), start, goal, self._limits)
 
     def straight(self, poses: Sequence[Pose], start: Array) -> Array | None:

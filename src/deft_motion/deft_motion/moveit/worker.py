@@ -160,6 +160,8 @@ class Worker:
         return self._planned(request.number, LINE_PIPELINE, LINE_PLANNER, LINE_SECONDS)
 
     def _planned(self, number: int, pipeline: str, planner: str, seconds: float) -> Answer:
+        from deft_core.ros import conversions as conv
+
         parameters: PlanParameters = self._new_parameters()
         parameters.planning_pipeline, parameters.planner_id, parameters.planning_time = pipeline, planner, seconds
         parameters.planning_attempts = self._settings.attempts
@@ -171,8 +173,8 @@ class Worker:
         trajectory = response.trajectory.get_robot_trajectory_msg().joint_trajectory
         points = trajectory.points
         return Answer(number, SUCCESS, "", tuple(trajectory.joint_names),
-                      np.array([p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in points]),
-                      np.array([list(p.positions) for p in points]), np.array([list(p.velocities) for p in points]))
+                      conv.trajectory_times(points), np.array([list(p.positions) for p in points]),
+                      np.array([list(p.velocities) for p in points]))
 
     def _state(self, arm: Array) -> RobotState:
         """The arm at (n_arm,), rad, in the group's own order; all else, what the hand holds included, as MoveIt has it."""
