@@ -3,8 +3,8 @@
     . .venv/deft_env.sh && python benchmarks/cycles.py --cycles 100 --out build/cycles    (about 20 min)
 
 A cycle starts every node as a process of its own, waits until each has been heard of, interrupts them all as Ctrl-C does,
-and waits for their ends. Counted are exit statuses other than 0, processes of the nodes' sessions that live on, and files of
-shared memory that were not there before.
+and waits for their ends. Counted are exit statuses other than 0, processes of the nodes' sessions that live on, and, at
+the end, files of shared memory that were not there before.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ |= {"ROS_DOMAIN_ID": domain(21), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    rclpy.init()
-    pulses = Pulses(Node("witness"))
-    time.sleep(1)
     before = set(os.listdir("/dev/shm"))
-    total = {"cycles": 0, "bad_exits": 0, "orphans": 0, "shared_memory": 0, "seconds_up": [], "seconds_down": []}
+    rclpy.init()
+    witness = Node("witness")
+    pulses = Pulses(witness)
+    total = {"cycles": 0, "bad_exits": 0, "orphans": 0, "seconds_up": [], "seconds_down": []}
     for _ in range(options.cycles):
         processes = Processes(Choice(sim=True), 21, options.out / "nodes.log")
         started = time.monotonic()
@@ -62,14 +62,17 @@ def main() -> None:
         total["cycles"] += 1
         total["bad_exits"] += sum(status != 0 for status in statuses.values())
         total["orphans"] += len(orphans(sessions))
-        total["shared_memory"] = len(set(os.listdir("/dev/shm")) - before)
         total["seconds_up"].append(round(up - started, 1))
         total["seconds_down"].append(round(down - up, 1))
         processes.close()
         (options.out / "cycles.json").write_text(json.dumps(total))
         print({k: v if isinstance(v, int) else v[-1] for k, v in total.items()}, flush=True)
     pulses.close()
-    rclpy.shutdown()
+    witness.destroy_node()
+    rclpy.shutdown()  # the witness holds shared memory of those it heard
+    total["shared_memory"] = len(set(os.listdir("/dev/shm")) - before)
+    (options.out / "cycles.json").write_text(json.dumps(total))
+    print(f"{total['shared_memory']} files of shared memory stayed behind")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def main() -> None:
     went_on = sum(c["scored"] for c in cases.values())
     print(f"{len(cases)} cases, {went_on} sessions went on")
     if times:
-        print(f"arm moving in {len(times)}: at rest after {sorted(times)[len(times) // 2]:.2f} s (median), {max(times):.2f} s (most)")
+        print(f"arm moving in {len(times)}: at rest after {sorted(times)[len(times) // 2]:.2f} s (median), "
+              f"{max(times):.2f} s (most)")
 
 
 if __name__ == "__main__":

@@ -97,6 +97,11 @@ def test_three_failures_abort_and_end_with_a_typed_error(tmp_path):
     assert caught.value.code == codes.PIPELINE_FAILED
 
 
+def test_one_grasp_that_cannot_be_executed_after_one_that_is_infeasible_ends_nothing(tmp_path):
+    session, _ = run(tmp_path, {"failures": {"check": [402] * CONFIG.max_draws, "execute": [408] * 3}})
+    assert [s.status for s in session.finished()] == ["infeasible", "aborted", *["scored"] * 6]
+
+
 def test_camera_and_missing_object_are_waited_for(tmp_path):
     session, graph = run(tmp_path, {"failures": {"observe": [101, 101, 103, None]}}, episodes=2)
     assert all(s.status == "scored" for s in session.finished())

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deft_core.streaming import BRAKE, LEAD, MOVING
+from deft_core.streaming import BRAKE, LEAD, MOVING, OVERLAP
 from deft_motion.paths import SAMPLE_SECONDS, JointPath, ramp, still
 from deft_sim.controller import JointTrajectory, TrajectoryController
 
@@ -37,11 +37,12 @@ def test_each_window_ends_at_rest_soon_and_stays_on_the_way(seconds, rest, share
         assert (np.abs(window.positions[-1] - window.positions[kept][-1]) <= np.minimum(moved, 0.2)).all()
 
 
-@given(st.floats(0.3, 2.0), st.floats(0.05, 1.0), st.integers(0, 2**31))
-def test_a_controller_that_gets_windows_does_the_same_to_the_last_bit(seconds, rest, seed):
-    """Whenever they arrive, as long as they come before the brake of the last one."""
+@given(st.floats(0.3, 2.0), st.floats(0.05, 1.0), st.floats(0.0, OVERLAP), st.integers(0, 2**31))
+def test_a_controller_that_gets_windows_does_the_same_to_the_last_bit(seconds, rest, lag, seed):
+    """Whenever they arrive, as long as they come before the brake of the last one; also one that lags behind its clock."""
     path, rng = motion(seconds, rest), np.random.default_rng(seed)
-    start, step = 1.0, 0.02
+    told, step = 1.0, 0.02
+    start = round(told + lag, 9)
     whole = TrajectoryController(NAMES, np.zeros(2))
     whole.accept(JointTrajectory(NAMES, path.times, path.positions, path.velocities, start), 0.0)
     parts = TrajectoryController(NAMES, np.zeros(2))
@@ -51,7 +52,7 @@ def test_a_controller_that_gets_windows_does_the_same_to_the_last_bit(seconds, r
     while clock < start + path.duration:
         braking = parts.runs_out - BRAKE
         if not last and clock >= braking - LEAD and (rng.random() < 0.3 or clock + step >= braking):
-            window, last = path.window(clock - start)
+            window, last = path.window(clock - told)
             parts.accept(JointTrajectory(NAMES, window.times, window.positions, window.velocities, start, not last), clock)
         times = clock + 0.004 * np.arange(5)
         np.testing.assert_array_equal(parts.sample(times)[0], whole.sample(times)[0])

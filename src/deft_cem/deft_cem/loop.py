@@ -271,7 +271,7 @@ class FineTuningLoop:
             self._session.record("retry", episode=episode, attempt=attempt + 1, status="aborted", reason=error.message)
         else:
             self._finish(episode, attempt, "aborted", reason=error.message)
-            if not any(s.status == "scored" for s in self._session.finished()[-3:]):
+            if all(s.status == "aborted" for s in self._session.finished()[-3:]):
                 raise DeftError(codes.PIPELINE_FAILED, f"episode {episode} failed {MAX_ATTEMPTS} times: {error.message}")
         self._ask_reset_after(episode, error.message)
 

@@ -11,7 +11,7 @@ import toppra.constraint
 from scipy.interpolate import CubicHermiteSpline
 
 from deft_core.errors import DeftError
-from deft_core.streaming import BRAKE, MOVING
+from deft_core.streaming import BRAKE, MOVING, OVERLAP
 from deft_core.types import Array
 from deft_motion import codes
 
@@ -53,10 +53,10 @@ class JointPath:
     def window(self, now: float) -> tuple[JointPath, bool]:
         """What a controller is told `now` s into the path, and whether it is all the rest (deft_core.streaming).
 
-        From the last point before `now` on, MOVING s to the next point, then a brake along the path. It is cut at points, so
-        that the controller's splines between them are those of the whole path.
+        From the last point before `now` less OVERLAP on, MOVING s from `now` to the next point, then a brake along the path. It
+        is cut at points, so that the controller's splines between them are those of the whole path.
         """
-        first = max(0, int(np.searchsorted(self.times, now, side="right")) - 1)
+        first = max(0, int(np.searchsorted(self.times, now - OVERLAP, side="right")) - 1)
         last = int(np.searchsorted(self.times, now + MOVING - 1e-9))
         if last >= len(self.times) - 1:
             return JointPath(self.times[first:], self.positions[first:], self.velocities[first:]), True

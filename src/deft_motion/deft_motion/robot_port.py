@@ -19,14 +19,13 @@ from deft_core.errors import DeftError
 from deft_core.ros.conversions import stamp_msg, stamp_seconds
 from deft_core.ros.qos import SENSOR
 from deft_core.ros.spun_node import SpunNode
-from deft_core.streaming import BRAKE, CONTINUES, LEAD
+from deft_core.streaming import BRAKE, CONTINUES, LEAD, START_DELAY
 from deft_core.types import Array
 from deft_motion import codes
 from deft_motion.commands import Command, TopicCommand, arm_command
 from deft_motion.gate import MAX_STATE_AGE, RobotState, SafetyGate
 from deft_motion.paths import JointPath, still
 
-START_DELAY = 0.15   # s from the latest joint state to the start of a command, so that arm and hand start together
 HOLD_SECONDS = 0.02
 FIRST_SECONDS = 5.0  # of wall time after the start of the node
 

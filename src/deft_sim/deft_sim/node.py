@@ -379,7 +379,10 @@ class ScriptedOperatorNode(DeftNode):
         return answer
 
     def _put(self, request: RewardRequest, episode: int) -> None:
-        """Put the object of an episode on the table; -1: there is none to come."""
+        """Put the object of an episode on the table; -1: there is none to come. Where only that is asked for, something has
+        failed: a robot that is stuck is freed."""
+        if request.kind == RewardRequest.RESET:
+            self._sim.ask(SimWorld.push_back)
         if episode >= 0:
             self._sim.ask(lambda w: w.reset(request.object_set, episode))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.executors import (
     ConditionReachedException,
     ExternalShutdownException,
@@ -54,4 +54,8 @@ class PoolExecutor(MultiThreadedExecutor):
         self._executor.submit(work)
         for done in [w for w in self._handed if w.done()]:
             del self._handed[done]
-            done.result()  # raises what it raised
+            try:
+                done.result()  # raises what it raised
+            except InvalidHandle:
+                if not self._is_shutdown:  # else it was carried out, and only its word to this executor came too late
+                    raise
