@@ -53,7 +53,7 @@ class Robot:
     """The simulated robot on one task: grasps of scenes."""
 
     def __init__(self, task: str) -> None:
-        from deft_bringup.inprocess import load_rig
+        from deft_bench.sim_robot import load_rig
         from deft_core.neural import import_torch
 
         import_torch().set_num_threads(1)

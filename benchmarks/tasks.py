@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from deft_bringup.inprocess import SimRobot, load_rig
+from deft_bench.sim_robot import SimRobot, load_rig
 from deft_bringup.rehearsal import ORACLE_TRIES, lay, rehearse
 from deft_core.errors import DeftError
 from deft_core.residual import ResidualSpace

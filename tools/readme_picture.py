@@ -16,7 +16,7 @@ import cv2
 import mujoco
 import numpy as np
 
-from deft_bringup.inprocess import load_rig
+from deft_bench.sim_robot import load_rig
 from deft_core.types import GraspParameters
 from deft_operator.curve import draw
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 
-from deft_bringup.inprocess import SimRobot
+from deft_bench.sim_robot import SimRobot
 from deft_bringup.rehearsal import lay, rehearse
 from deft_core.config import find, load, parse, read_yaml
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig

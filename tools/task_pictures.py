@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from deft_bringup.inprocess import SimRobot, load_rig
+from deft_bench.sim_robot import SimRobot, load_rig
 from deft_bringup.rehearsal import film_gif, strip
 from deft_core.config import parse
 from deft_sim.config import RealismConfig, SceneConfig

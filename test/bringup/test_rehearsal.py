@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deft_bringup.inprocess import load_rig
+from deft_bench.sim_robot import load_rig
 from deft_bringup.rehearsal import LABEL, film_gif, rehearse, strip
 from deft_core.errors import ConfigError
 

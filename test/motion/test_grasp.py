@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deft_bringup.inprocess import SimRobot
+from deft_bench.sim_robot import SimRobot
 from deft_core.descriptions import Waypoint
 from deft_core.errors import DeftError
 from deft_motion import codes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import CONFIG
 
-from deft_bringup.inprocess import SimRobot
+from deft_bench.sim_robot import SimRobot
 from deft_bringup.rehearsal import lay
 from deft_core.config import parse
 from deft_core.descriptions import Waypoint, load_task

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from deft_bringup import affordance_cli, doctor_cli, hand_cli, human_video_cli, operator_cli, policy_cli, session_cli
+from deft_bringup import affordance_cli, bench_cli, doctor_cli, hand_cli, human_video_cli, operator_cli, policy_cli, session_cli
 from deft_bringup.exits import EXIT_CANCELLED, EXIT_FAILED, EXIT_USAGE, fail
 from deft_bringup.ros_client import namespace, operator_client, ros, use_namespace
 
@@ -24,6 +24,7 @@ app = typer.Typer(help="Teach a robot hand a task in some thirty scored tries.",
                   pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(hand_cli.app, name="hand")
 app.add_typer(session_cli.app, name="session")
+app.add_typer(bench_cli.app, name="bench")
 app.command()(session_cli.reward)
 app.command()(session_cli.amend)
 app.command()(session_cli.stop)
@@ -250,8 +251,8 @@ def simulate(task: Task, grasp: Annotated[Grasp, typer.Option(help="oracle: a co
              hand: Annotated[str, typer.Option(help="name of a file in config/hands")] = "allegro_right") -> None:
     """Execute one episode of TASK on the simulated robot, without ROS, to look at it."""
     os.environ.setdefault("MUJOCO_GL", "glfw" if view else "egl")
+    from deft_bench.sim_robot import load_rig
     from deft_bringup import rehearsal
-    from deft_bringup.inprocess import load_rig
     from deft_core.errors import ConfigError, DeftError
 
     if view and gif:

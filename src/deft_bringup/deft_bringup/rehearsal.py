@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from deft_bringup.inprocess import SimRobot
+from deft_bench.sim_robot import SimRobot
 from deft_core.errors import DeftError
 from deft_motion.grasp_plan import GraspGoal
 from deft_sim.history import Verdict

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from deft_affordance.priors import make_predictor
 from deft_core.config import default_config_dir, find, load, parse
 from deft_core.descriptions import HandConfig, RobotConfig, TaskConfig, load_task
 from deft_core.projection import metres
+from deft_core.streaming import START_DELAY, as_sent
 from deft_core.types import GraspParameters
 from deft_core.vision import Picture
 from deft_motion.executor import Execution, GraspExecutor
@@ -49,11 +51,11 @@ class SimPort:
     def send(self, arm: JointPath | None, hand: JointPath | None) -> float:
         """See RobotPort. Passes the gate."""
         self.gate.check(arm, hand, self.state())
-        start = round(self.world.clock + 0.1, 6)
+        start = round(self.world.clock + START_DELAY, 6)
         for path, names, command in ((arm, self.world.robot.joint_names, self.world.command_arm),
                                      (hand, self.world.hand.joint_names, self.world.command_hand)):
             if path is not None:
-                command(JointTrajectory(names, path.times, path.positions, path.velocities, start))
+                command(JointTrajectory(names, as_sent(path.times), path.positions, path.velocities, start))
         return start
 
     def next_state(self, after: float, timeout: float) -> RobotState:
@@ -65,6 +67,12 @@ class SimPort:
     def hold(self) -> None:
         """See RobotPort."""
         self.world.hold()
+
+
+@lru_cache(maxsize=2)
+def _predictor(prior: str) -> AffordancePredictor:
+    """One of each for all robots of this process: the learned one takes a while to load."""
+    return make_predictor(prior)
 
 
 class SimRobot:
@@ -84,33 +92,60 @@ class SimRobot:
         self.executor = GraspExecutor(robot, hand, model, OmplPlanner(model), self.planner, self.port)
         self.retargeter = Retargeter(hand)
         self.crop: Picture | None = None
+        self._frame: Frame | None = None
         self.observer = Observer(robot, TabletopSegmenter(TabletopConfig()), NounMatcher(default_config_dir() / "perception"))
 
     @cached_property
     def predictor(self) -> AffordancePredictor:
         """The prior, loaded when it is first asked for."""
-        return make_predictor(self._prior)
+        return _predictor(self._prior)
 
     def look(self) -> tuple[Observation, GraspParameters]:
-        """Render, segment, predict, retarget: the observation and the prior xi."""
-        camera = SimCamera(self.world.model, self.robot.camera, self.world.realism)
-        rgb, depth = camera.render(self.world.data, self.world.picture_seed)
-        camera.close()
-        frame, pose = Frame(rgb, metres(depth), self.robot.camera.intrinsics()), self.robot.camera.optical_in_base.pose()
+        """Render, segment, predict, retarget: the observation and the prior xi. Raises DeftError."""
+        seen = self.observe()
+        return seen, self.predict(seen)
+
+    def observe(self) -> Observation:
+        """Render and segment, as deft_perception does. Raises DeftError."""
+        rgb, depth = self.photograph()
+        self._frame = Frame(rgb, metres(depth), self.robot.camera.intrinsics())
         look = parse(LookConfig, self.task.look, f"task '{self.task.name}', look")
-        seen = self.observer.observe(frame, look.prompt(), look)
+        seen = self.observer.observe(self._frame, look.prompt(), look)
         u, v, width, height = seen.roi
         self.crop = rgb[v:v + height, u:u + width].copy()
+        return seen
+
+    def remember(self) -> Callable[[], None]:
+        """What makes the last look count again, for a scene that is laid anew as it was."""
+        kept = self._frame, self.crop
+
+        def again() -> None:
+            self._frame, self.crop = kept
+
+        return again
+
+    def photograph(self) -> tuple[Picture, Any]:
+        """What the camera sees now: (h, w, 3) RGB and (h, w) depth, mm."""
+        camera = SimCamera(self.world.model, self.robot.camera, self.world.realism)
+        try:
+            return camera.render(self.world.data, self.world.picture_seed)
+        finally:
+            camera.close()
+
+    def predict(self, seen: Observation, seed: int = 0) -> GraspParameters:
+        """The prior xi for what was seen last, as deft_affordance and deft_retarget make it. Raises DeftError."""
+        assert self.crop is not None and self._frame is not None
+        frame, pose = self._frame, self.robot.camera.optical_in_base.pose()
         view = ObjectView(self.crop, seen.roi, seen.mask, frame.intrinsics, pose, self.task.text)
-        prior = self.predictor.predict(view, self.task.heuristic_wrist, np.random.default_rng(0))
+        prior = self.predictor.predict(view, self.task.heuristic_wrist, np.random.default_rng(seed))
         contact = contact_in_space(prior, view, frame.depth).mean
-        xi = GraspParameters(contact, grasp_rotation(prior.wrist_in_base).as_rotvec(), self.hand.joint_names,
-                             self.retargeter.retarget(prior.mano_pose).joints, self.hand.name)
-        return seen, xi
+        return GraspParameters(contact, grasp_rotation(prior.wrist_in_base).as_rotvec(), self.hand.joint_names,
+                               self.retargeter.retarget(prior.mano_pose).joints, self.hand.name)
 
     def goal(self, seen: Observation, grasp: GraspParameters) -> GraspGoal:
         """What deft_motion is asked for."""
-        return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent, seen.surroundings)
+        return GraspGoal(grasp, self.task, seen.table_height, seen.box_centre, seen.extent,
+                         seen.surroundings.astype(float))
 
     def goal_of_truth(self, grasp: GraspParameters) -> GraspGoal:
         """The same without a camera: the simulator says where the object is. For the oracle and for speed."""

@@ -1,0 +1,177 @@
+"""What a study found: tables with intervals beside the paper's numbers, and learning curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy import stats
+
+from deft_bench.studies import OBJECTS, POINTS, Outcome, Row
+from deft_cem.gate import wilson
+
+# Success with train and test objects of ten trials each, as published (Tables 1 and 2); None where a paper has no such split
+PAPER: dict[str, dict[str, tuple[float, float | None]]] = {
+    "Real-World Only": {"pick_cup": (0.0, 0.1), "pour_cup": (0.2, 0.1), "open_drawer": (0.1, 0.0), "pick_spoon": (0.7, 0.3),
+                        "scoop_grape": (0.0, 0.0), "stir_spoon": (0.3, 0.0)},
+    "Affordance Only": {"pick_cup": (0.1, None), "pour_cup": (0.4, None), "open_drawer": (0.5, None),
+                        "pick_spoon": (0.5, None), "scoop_grape": (0.0, None), "stir_spoon": (0.3, None)},
+    "DEFT (Algorithm 1, cVAE)": {"pick_cup": (0.8, 0.8), "pour_cup": (0.8, 0.9), "open_drawer": (0.5, 0.4),
+                                 "pick_spoon": (0.8, 0.6), "scoop_grape": (0.7, 0.3), "stir_spoon": (0.8, 0.5)},
+    "reward: r3m": {"pour_cup": (0.0, 0.0), "open_drawer": (0.4, 0.5), "pick_spoon": (0.5, 0.4)},
+    "reward: resnet18": {"pour_cup": (0.1, 0.2), "open_drawer": (0.3, 0.1), "pick_spoon": (0.4, 0.2)},
+    "MLP": {"pour_cup": (0.0, 0.0), "open_drawer": (0.5, 0.0), "pick_spoon": (0.6, 0.5)},
+    "Transformer": {"pour_cup": (0.4, 0.5), "open_drawer": (0.6, 0.1), "pick_spoon": (0.4, 0.5)},
+    "Direct": {"pour_cup": (0.1, 0.1), "open_drawer": (0.1, 0.0), "pick_spoon": (0.3, 0.0)},
+}
+WINDOW = 5  # episodes of a running mean
+
+
+def interval(rates: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of the sessions' rates and its 95 % interval (t over sessions, within 0..1); NaN bounds with fewer than two."""
+    x = np.array(rates, float)
+    if len(x) < 2:
+        return float(x.mean()), np.nan, np.nan
+    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    return float(x.mean()), max(0.0, float(x.mean() - half)), min(1.0, float(x.mean() + half))
+
+
+def _cell(outcomes: Sequence[Outcome], objects: str) -> str:
+    """Success of a row on a task, with its interval: over sessions, or Wilson's where there is but one."""
+    if len(outcomes) == 1:
+        one = outcomes[0]
+        low, high = wilson(one.successes[objects], one.trials)
+        return f"{one.successes[objects] / one.trials:.2f} ({low:.2f}-{high:.2f})"
+    mean, low, high = interval([o.successes[objects] / o.trials for o in outcomes])
+    return f"{mean:.2f} ({low:.2f}-{high:.2f})"
+
+
+def _links(outcomes: Sequence[Outcome], objects: str, out: Path) -> str:
+    """To the folders of the trials."""
+    return " ".join(f"[{o.seed}]({os.path.relpath(o.folders[objects], out)})" for o in outcomes if objects in o.folders)
+
+
+def _of(outcomes: Iterable[Outcome], row: Row, task: str) -> list[Outcome]:
+    return sorted((o for o in outcomes if o.row == row and o.task == task), key=lambda o: o.seed)
+
+
+def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], out: Path | None = None) -> str:
+    """Markdown: a row a method, train objects first; below each what the paper has.
+
+    Args:
+        out: the folder of the file that it is written to, for links to the trials of each cell; None for none.
+    """
+    blocks = []
+    for which, objects in enumerate(OBJECTS):
+        lines = [f"Success with {objects} objects:", "", f"| method | {' | '.join(tasks)} | mean |",
+                 "|" + " --- |" * (len(tasks) + 2)]
+        for row in rows:
+            found = [_of(outcomes, row, task) for task in tasks]
+            cells = [_cell(o, objects) + (f" {_links(o, objects, out)}" if out else "") if o else "" for o in found]
+            means = [np.mean([o.successes[objects] / o.trials for o in each]) for each in found if each]
+            lines.append(f"| {row.label} | {' | '.join(cells)} | {np.mean(means):.2f} |" if means else f"| {row.label} | |")
+            lines += _published(row.label, tasks, which)
+        blocks.append("\n".join(lines))
+    return "\n\n".join([*blocks, *notes(outcomes)]) + "\n"
+
+
+def _published(label: str, tasks: Sequence[str], which: int) -> list[str]:
+    """The paper's line of a method, where it has one."""
+    known = PAPER.get(label)
+    if not known:
+        return []
+    values = [known[task][which] if task in known else None for task in tasks]
+    have = [v for v in values if v is not None]
+    cells = ["-" if v is None else f"*{v:.1f}*" for v in values]
+    return [f"| *paper* | {' | '.join(cells)} | *{np.mean(have):.2f}* |"] if have else []
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """What could not be tried out, a paragraph."""
+    missing = [f"{o.row.label} on {o.task}, session {o.seed}: {o.why}" for o in outcomes if o.why]
+    return ["Counted as no success, since nothing could be tried out: " + "; ".join(missing) + "."] if missing else []
+
+
+def search_table(outcomes: Sequence[Outcome], searches: Sequence[str]) -> str:
+    """Markdown: success in training and of what was recommended, over all tasks and sessions (train and test objects alike),
+    and what the first search is ahead of each in the same sessions' scenes."""
+    points = sorted({o.row.episodes for o in outcomes if o.row.training})
+    lines = ["| search | success in training | in its last 10 | " + " | ".join(f"of the result after {n}" for n in points)
+             + f" | {searches[0]} less this, at the end |", "|" + " --- |" * (len(points) + 4)]
+    first = {(o.task, o.seed): rate(o) for o in outcomes if o.row.training == searches[0] and o.row.episodes == points[-1]}
+    for name in searches:
+        last = [o for o in outcomes if o.row.training == name and o.row.episodes == points[-1]]
+        cells = [_span([float(np.mean([s is True for s in o.training])) for o in last]),
+                 _span([float(np.mean([s is True for s in o.training[-10:]])) for o in last]),
+                 *(_span([rate(o) for o in outcomes if o.row.training == name and o.row.episodes == n]) for n in points)]
+        ahead = [first[o.task, o.seed] - rate(o) for o in last if (o.task, o.seed) in first]
+        lines.append(f"| {name} | {' | '.join(cells)} | {'' if name == searches[0] else _span(ahead)} |")
+    alone = [rate(o) for o in outcomes if not o.row.training]
+    lines += [f"| the prior alone | | | {' | '.join('' for _ in points[:-1])} | {np.mean(alone):.2f} | |"] if alone else []
+    return "\n".join([*lines, "", *notes(outcomes)]) + "\n"
+
+
+def rate(outcome: Outcome) -> float:
+    """Success over all its trials, whatever the objects."""
+    return sum(outcome.successes.values()) / (outcome.trials * len(outcome.successes))
+
+
+def _span(values: Sequence[float]) -> str:
+    """Mean and its 95 % interval (t)."""
+    x = np.array(values, float)
+    if len(x) < 2:
+        return f"{x.mean():.2f}" if len(x) else ""
+    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    return f"{x.mean():.2f} ({x.mean() - half:.2f} to {x.mean() + half:.2f})"
+
+
+def draw_curves(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], episodes: int, path: Path) -> None:
+    """Figure 4: tasks as small multiples; success while learning (mean over sessions of the last WINDOW episodes), and of the
+    policies that were tried out, with 95 % intervals."""
+    across = min(3, len(tasks))
+    down = -(-len(tasks) // across)
+    figure = Figure(figsize=(3.4 * across, 2.7 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    colours = {name: f"C{k}" for k, name in enumerate(dict.fromkeys(row.training for row in rows))}
+    labels = {row.training: row.label.split(",")[0] for row in rows}
+    for panel, task in zip(panels, tasks, strict=False):
+        for name, colour in colours.items():
+            mine = [o for o in outcomes if o.task == task and o.row.training == name]
+            if not name:
+                for o in mine:
+                    panel.axhline(o.successes["train"] / o.trials, color=colour, linestyle="--", label=labels[name])
+                continue
+            sessions = {o.seed: np.array([s is True for s in o.training], float) for o in mine if o.training}
+            if sessions:
+                mean = np.mean([_running(v) for v in sessions.values()], axis=0)
+                panel.plot(np.arange(1, len(mean) + 1), mean, color=colour, alpha=0.4)
+            _draw_points(panel, mine, episodes, colour, labels[name])
+        panel.set(title=task, ylim=(-0.03, 1.03), xticks=[n for n in (0, *POINTS) if n <= max(episodes, 10)])
+        panel.grid(alpha=0.3)
+    for panel in panels[len(tasks):]:
+        panel.set_axis_off()
+    panels[0].legend(fontsize=7)
+    figure.supxlabel("episodes")
+    figure.supylabel("success with train objects")
+    FigureCanvasAgg(figure).print_figure(str(path), dpi=120)
+
+
+def _draw_points(panel: object, outcomes: Sequence[Outcome], episodes: int, colour: str, label: str) -> None:
+    """What was tried out after some episodes, with intervals."""
+    points = sorted({o.row.episodes or episodes for o in outcomes})
+    means, lows, highs = [], [], []
+    for n in points:
+        mean, low, high = interval([o.successes["train"] / o.trials for o in outcomes if (o.row.episodes or episodes) == n])
+        means.append(mean)
+        lows.append(0.0 if np.isnan(low) else mean - low)
+        highs.append(0.0 if np.isnan(high) else high - mean)
+    panel.errorbar(points, means, [lows, highs], color=colour, marker="o", capsize=3, label=label)  # type: ignore[attr-defined]
+
+
+def _running(values: np.ndarray) -> np.ndarray:
+    """Mean of the last WINDOW values at each place."""
+    return np.array([values[max(0, k + 1 - WINDOW):k + 1].mean() for k in range(len(values))])

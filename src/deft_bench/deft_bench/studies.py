@@ -1,0 +1,236 @@
+"""The studies: which sessions are run, and which of their results are tried out, for the paper's tables and Figure 4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import yaml
+
+from deft_bench.sessions import Training, fine_tune, fit, one_core, recommended, successes, try_out
+from deft_cem.rewards.config import RewardConfig
+from deft_cem.search.config import SearchConfig
+from deft_core.config import default_config_dir, parse
+from deft_core.errors import ConfigError, DeftError
+from deft_policy.config import PolicyConfig
+from deft_sim.operator import OperatorConfig
+
+TASKS = ("pick_cup", "pour_cup", "open_drawer", "pick_spoon", "scoop_grape", "stir_spoon")
+ABLATED = ("pour_cup", "open_drawer", "pick_spoon")  # the paper's Table 2
+OBJECTS = ("train", "test")
+NOISE = 0.1  # standard deviation of a person's scores, which go from 0 to 1
+SEARCHED = ("pour_cup", "squeeze_lemon", "pick_spoon")  # where the prior neither nearly always nor nearly never succeeds
+SEARCHES = ("deft_plus", "deft", "no_refit", "cma", "bo")
+POINTS = (10, 20, 30)  # episodes after which Figure 4 tries policies out, and the searches' study what they recommend
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        training: name of how its sessions learn (see `trainings`); "" where none do.
+        deployed: prior | tuned (what the search recommends) | a kind of policy.
+        episodes: that the policy is fitted to or the search was told of; 0 = all of the session.
+        objects: that it is tried out with.
+    """
+
+    label: str
+    training: str
+    deployed: str
+    episodes: int = 0
+    objects: tuple[str, ...] = OBJECTS
+
+    def name(self, session: int) -> str:
+        """Of its trials' folder, for a session of so many episodes."""
+        return f"{self.deployed}_{self.episodes or session}"
+
+
+def trainings(checkpoints: dict[str, str]) -> dict[str, Training]:
+    """How sessions learn, by name.
+
+    Args:
+        checkpoints: paths of the weights of encoders that do not come with DEFT, by their names (resnet18, r3m).
+    """
+    person = OperatorConfig(resolution=0.05, noise=NOISE, lapse=0.0)
+    deft = Training(operator=person)
+
+    def by_pictures(encoder: str) -> Training:
+        return replace(deft, rewards=parse(RewardConfig, {"source": "automatic", "encoder": encoder,
+                                                          "checkpoint": checkpoints.get(encoder, "")}, "rewards"))
+
+    found = {"deft": deft, "real_world_only": replace(deft, prior="heuristic", wrist="palm_down"),
+             "no_refit": replace(deft, search=SearchConfig(algorithm="random")),
+             **{name: replace(deft, search=parse(SearchConfig, {"algorithm": name}, "search"))
+                for name in ("deft_plus", "cma", "bo")},
+             "defaults": replace(deft, search=_parameters("deft_cem", "search", SearchConfig)),
+             "pictures": by_pictures("efficientnet_lite0")}
+    return found | {encoder: by_pictures(encoder) for encoder in checkpoints}
+
+
+def _parameters(node: str, group: str, kind: Any) -> Any:
+    """A group of parameters as config/finetune.yaml has it. Raises ConfigError."""
+    said = yaml.safe_load((default_config_dir() / "finetune.yaml").read_text())[f"/**/{node}"]["ros__parameters"][group]
+    return parse(kind, said, f"finetune.yaml, {node}.{group}")
+
+
+def table1() -> list[Row]:
+    """The paper's Table 1, with the control that never refits, our other search, and what DEFT does by default."""
+    policy, known = _parameters("deft_policy", "policy", PolicyConfig).kind.value, trainings({})
+    ours = next(name for name in known if known[name] == known["defaults"])  # the same sessions, where they are the same
+    return [Row("Real-World Only", "real_world_only", "cvae"), Row("Affordance Only", "", "prior"),
+            Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae"), Row("30 draws, mean of the best 5", "no_refit", "elite_mean"),
+            Row("deft_plus", "deft_plus", "tuned"), Row("our defaults", ours, policy)]
+
+
+def table2(checkpoints: dict[str, str]) -> list[Row]:
+    """The paper's Table 2: rewards from pictures, and other policies."""
+    return [*(Row(f"reward: {encoder}", encoder, "cvae") for encoder in checkpoints),
+            Row("reward: EfficientNet-Lite0", "pictures", "cvae"), Row("MLP", "deft", "mlp"),
+            Row("Transformer", "deft", "transformer"), Row("Direct", "deft", "direct"),
+            Row("mean of the best 5", "deft", "elite_mean"), Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae")]
+
+
+def curves(session: int) -> list[Row]:
+    """The paper's Figure 4: success on train objects after 10, 20 and 30 episodes."""
+    points = [n for n in POINTS if n <= session]
+    return [*(Row(f"DEFT, {n} episodes", "deft", "cvae", n, ("train",)) for n in points),
+            *(Row(f"Real-World Only, {n} episodes", "real_world_only", "cvae", n, ("train",)) for n in points),
+            Row("Affordance Only", "", "prior", 0, ("train",))]
+
+
+def searches(session: int) -> list[Row]:
+    """All searches beside each other: what they recommend after 10, 20 and 30 episodes, and the prior alone."""
+    points = [n for n in POINTS if n <= session] or [session]
+    return [Row("the prior alone", "", "prior"),
+            *(Row(f"{name}, {n} episodes", name, "tuned", n) for name in SEARCHES for n in points)]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is run.
+
+    Attributes:
+        seeds: sessions of each training and task.
+        episodes: of a session; trials: with each set of objects.
+        folder: of all sessions; studies share them.
+    """
+
+    rows: tuple[Row, ...]
+    tasks: tuple[str, ...]
+    seeds: int
+    episodes: int
+    trials: int
+    folder: Path
+    checkpoints: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one process does at a time: a session and the trials of what came of it. Without a training: the prior's trials."""
+
+    task: str
+    training: str
+    seed: int
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a row, on one task, from one session.
+
+    Attributes:
+        successes: of the trials, by set of objects; a trial that could not be executed is none.
+        folders: of the trials, by set of objects.
+        training: whether each episode of the session succeeded; None where nobody said so.
+        why: why nothing could be tried out, "" where it could: that counts as no success.
+    """
+
+    row: Row
+    task: str
+    seed: int
+    trials: int
+    successes: dict[str, int]
+    folders: dict[str, Path]
+    training: tuple[bool | None, ...]
+    why: str = ""
+
+
+def pieces(study: Study) -> list[Piece]:
+    """The study's work, the same task together, so that a process finds its scenes known."""
+    names = dict.fromkeys(row.training for row in study.rows)
+    return [Piece(task, name, seed, tuple(row for row in study.rows if row.training == name))
+            for task in study.tasks for name in names for seed in range(study.seeds if name else 1)]
+
+
+def run(study: Study, jobs: int) -> Iterator[list[Outcome]]:
+    """Do the pieces, `jobs` processes at a time; what each came to, as it is done. What was done before is read.
+
+    Raises:
+        ConfigError: a folder holds sessions of other settings.
+        DeftError: a session could not be run to its end; run again to go on with it.
+    """
+    known = trainings(study.checkpoints)
+    _note_settings(study, known)
+    todo = pieces(study)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    yield from parallel(joblib.delayed(do)(study, piece, known.get(piece.training, Training())) for piece in todo)
+
+
+def _note_settings(study: Study, known: dict[str, Training]) -> None:
+    """Write beside the sessions how they learn. Raises ConfigError: they were made otherwise."""
+    for name in {row.training for row in study.rows} - {""}:
+        if name not in known:
+            raise ConfigError(f"the rewards of {name} need its checkpoint")
+        t = known[name]
+        now = {"prior": t.prior, "wrist": t.wrist, "search": t.search.model_dump(mode="json"),
+               "rewards": t.rewards.model_dump(mode="json"), "operator": t.operator.model_dump(mode="json"),
+               "episodes": study.episodes}
+        file = study.folder / f"{name}.json"
+        before = json.loads(file.read_text()) if file.exists() else now
+        if before != now:
+            differ = [key for key in now if before.get(key) != now[key]]
+            raise ConfigError(f"{study.folder} holds sessions of '{name}' with another {', '.join(differ)}; use another --out")
+        study.folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(now, indent=1))
+
+
+def do(study: Study, piece: Piece, training: Training) -> list[Outcome]:
+    """One piece, in the process that calls. Raises DeftError, ConfigError."""
+    one_core()
+    if not piece.training:
+        folder = study.folder / piece.task / "prior"
+        return [_tried(study, piece, row, training, "prior", None, folder, ()) for row in piece.rows]
+    folder = study.folder / piece.task / piece.training / f"seed_{piece.seed}"
+    summary = fine_tune(piece.task, training, piece.seed, study.episodes, folder)
+    learned = tuple(e["success"] for e in summary["episodes"])
+    found = []
+    for row in piece.rows:
+        trials = folder / "trials" / row.name(study.episodes)
+        try:
+            n = row.episodes or study.episodes
+            if row.deployed == "tuned":
+                deployed, source = "tuned", recommended(folder, training, n)
+            else:
+                deployed, source = "policy", fit(folder, training, row.deployed, n)
+            found.append(_tried(study, piece, row, training, deployed, source, trials, learned))
+        except DeftError as error:
+            if (trials / row.objects[0] / "journal.jsonl").exists():
+                raise
+            found.append(Outcome(row, piece.task, piece.seed, study.trials, dict.fromkeys(row.objects, 0), {}, learned,
+                                 error.message))
+    return found
+
+
+def _tried(study: Study, piece: Piece, row: Row, training: Training, deployed: str, source: Path | None, folder: Path,
+           learned: Sequence[bool | None]) -> Outcome:
+    """The trials of a row. Raises DeftError."""
+    folders = {objects: folder / objects for objects in row.objects}
+    summaries = {objects: try_out(piece.task, training, deployed, objects, study.trials, source, where)
+                 for objects, where in folders.items()}
+    return Outcome(row, piece.task, piece.seed, study.trials,
+                   {objects: successes(s, study.trials) for objects, s in summaries.items()}, folders, tuple(learned))

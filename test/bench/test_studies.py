@@ -1,0 +1,155 @@
+"""Studies: what is run, what is read again, what is refused, and what the tables say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deft_bench import results, sessions, studies
+from deft_bench.sessions import Training
+from deft_bench.skills import BenchSkills
+from deft_bench.studies import Outcome, Row, Study
+from deft_cem.rewards.desk import RewardDesk, Wanted
+from deft_cem.skills import Request
+from deft_core.errors import ConfigError
+
+PRIOR, CVAE = Row("Affordance Only", "", "prior"), Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae")
+
+
+def study(folder: Path, rows=(PRIOR, CVAE), **changes) -> Study:
+    return Study(**{"rows": tuple(rows), "tasks": ("open_drawer",), "seeds": 1, "episodes": 4, "trials": 2, "folder": folder,
+                    "checkpoints": {}} | changes)
+
+
+def outcome(row: Row, task: str, seed: int, train: int, test: int, **changes) -> Outcome:
+    return Outcome(**{"row": row, "task": task, "seed": seed, "trials": 10, "successes": {"train": train, "test": test},
+                      "folders": {}, "training": (True, False, None)} | changes)
+
+
+def test_a_row_is_run_once_a_task_and_seed_and_the_prior_once_a_task():
+    found = studies.pieces(study(Path(), seeds=3, tasks=("a", "b")))
+    assert [(p.task, p.training, p.seed) for p in found] == [
+        ("a", "", 0), ("a", "deft", 0), ("a", "deft", 1), ("a", "deft", 2),
+        ("b", "", 0), ("b", "deft", 0), ("b", "deft", 1), ("b", "deft", 2)]
+
+
+def test_what_we_do_by_default_shares_the_sessions_of_the_training_that_it_is():
+    known, ours = studies.trainings({}), studies.table1()[-1]
+    assert known[ours.training] == known["defaults"]
+    same = [name for name in known if known[name] == known["defaults"]]
+    assert ours.training == same[0]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A small study on the simulated robot, and its folder."""
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    folder = tmp_path_factory.mktemp("study")
+    return study(folder), list(studies.run(study(folder), jobs=1))
+
+
+def test_a_study_tries_out_what_its_sessions_came_to(done):
+    whole, found = done
+    outcomes = [o for each in found for o in each]
+    assert [o.row for o in outcomes] == [PRIOR, CVAE] and not any(o.why for o in outcomes)
+    assert all(0 <= o.successes[objects] <= 2 for o in outcomes for objects in ("train", "test"))
+    assert len(outcomes[1].training) == 4 and all(s in (True, False) for s in outcomes[1].training)
+    folder = whole.folder / "open_drawer" / "deft" / "seed_0"
+    assert (folder / "summary.json").exists() and (folder / "policies" / "cvae_4" / "policy.yaml").exists()
+    assert outcomes[1].folders["test"] == folder / "trials" / "cvae_4" / "test"
+    assert (outcomes[1].folders["test"] / "journal.jsonl").exists()
+
+
+def test_what_is_finished_is_read_and_not_run_again(done, monkeypatch):
+    def nothing_moves(*_: object) -> None:
+        raise AssertionError("a robot was made for what is finished")
+
+    monkeypatch.setattr(sessions, "_table", nothing_moves)
+    whole, found = done
+    assert list(studies.run(whole, jobs=1)) == found
+
+
+def test_an_interrupted_session_goes_on_with_the_same_samples(done, tmp_path):
+    whole = done[0].folder / "open_drawer" / "deft" / "seed_0"
+    journal = (whole / "journal.jsonl").read_text().splitlines(keepends=True)
+    third = next(k for k, line in enumerate(journal) if '"sampled"' in line and '"episode":2' in line.replace(" ", ""))
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "journal.jsonl").write_text("".join(journal[:third]))
+    again = sessions.fine_tune("open_drawer", studies.trainings({})["deft"], 0, 4, tmp_path / "cut")
+    before = sessions.read(whole)
+    assert [e["eps"] for e in again["episodes"]] == [e["eps"] for e in before["episodes"]]
+    assert [e["reward"] for e in again["episodes"]] == [e["reward"] for e in before["episodes"]]
+
+
+def test_who_is_asked_for_the_scene_alone_frees_the_robot():
+    table = sessions._table("open_drawer", 0, "heuristic", "")
+    world, park = table.rig.world, np.array(table.rig.robot.park)
+    world.arm.hold(park + 0.3)
+    world.reset("train", 0)
+    desk = RewardDesk()
+    desk.open("s", 2, Wanted.reset, lambda _: None)
+    BenchSkills(table, "train", desk, Training().operator, 0, Path()).ask(Request("s", 2, 0, 2, "stuck", None, None))
+    assert np.abs(world.joint_state()[0][:7] - park).max() < 0.05 and desk.wait(0.0).voided
+
+
+def test_a_folder_of_other_settings_is_refused(done):
+    whole, _ = done
+    with pytest.raises(ConfigError, match="another episodes; use another --out"):
+        next(studies.run(study(whole.folder, episodes=5), jobs=1))
+
+
+def test_more_trials_go_on_from_fewer_and_fewer_are_the_first_of_more(done):
+    whole, found = done
+    more = next(studies.run(study(whole.folder, rows=[PRIOR], trials=3), jobs=1))[0]
+    fewer = next(studies.run(study(whole.folder, rows=[PRIOR]), jobs=1))[0]
+    assert fewer == found[0][0] and 0 <= more.successes["train"] - fewer.successes["train"] <= 1
+    assert len(sessions.read(more.folders["train"])["episodes"]) == 3
+
+
+def test_what_a_search_recommended_after_some_episodes(done):
+    training, folder = studies.trainings({})["deft"], done[0].folder / "open_drawer" / "deft" / "seed_0"
+    whole, early = (sessions.read(sessions.recommended(folder, training, n)) for n in (4, 3))
+    assert whole["tuned"] == sessions.read(folder)["tuned"] and len(early["episodes"]) == 3
+    assert early["tuned"] is None or early["tuned"] != whole["tuned"]
+
+
+def test_rewards_without_their_encoder_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="r3m need its checkpoint"):
+        next(studies.run(study(tmp_path, rows=[Row("reward: r3m", "r3m", "cvae")]), jobs=1))
+
+
+def test_a_session_with_too_few_scores_counts_as_no_success(tmp_path, done):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    short = study(tmp_path, rows=[CVAE], episodes=1)
+    found = studies.do(short, studies.pieces(short)[0], Training())
+    assert found[0].successes == {"train": 0, "test": 0} and "a policy needs at least 3" in found[0].why
+    assert "Counted as no success" in results.table(found, [CVAE], ["open_drawer"])
+
+
+def test_the_table_has_means_intervals_and_the_papers_numbers():
+    outcomes = [outcome(CVAE, "pick_cup", s, t, 5) for s, t in enumerate((6, 8, 10))]
+    outcomes += [outcome(PRIOR, "pick_cup", 0, 4, 3)]
+    text = results.table(outcomes, [PRIOR, CVAE], ["pick_cup"])
+    mean, low, high = results.interval([0.6, 0.8, 1.0])
+    assert (mean, high) == (pytest.approx(0.8), 1.0) and low == pytest.approx(0.8 - 4.303 * 0.2 / np.sqrt(3), abs=1e-3)
+    assert f"| DEFT (Algorithm 1, cVAE) | 0.80 ({low:.2f}-1.00) | 0.80 |" in text
+    assert "| Affordance Only | 0.40 (0.17-0.69) | 0.40 |" in text  # Wilson's
+    assert text.count("| *paper* | *0.8* | *0.80* |") == 2 and text.count("| *paper* | *0.1* |") == 1
+
+
+def test_a_table_in_a_file_links_to_its_trials(tmp_path):
+    there = tmp_path / "sessions" / "x"
+    one = outcome(CVAE, "pick_cup", 2, 4, 5, folders={"train": there, "test": there})
+    assert "[2](sessions/x)" in results.table([one], [CVAE], ["pick_cup"], tmp_path)
+
+
+def test_the_curves_are_drawn_for_any_number_of_tasks(tmp_path):
+    rows = studies.curves(20)
+    assert [r.episodes for r in rows] == [10, 20, 10, 20, 0]
+    outcomes = [outcome(row, task, seed, 5, 0, training=(True,) * 20 if row.training else ())
+                for row in rows for task in "abcd" for seed in (0, 1)]
+    results.draw_curves(outcomes, rows, list("abcd"), 20, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
