@@ -4,7 +4,7 @@
     . .venv/deft_env.sh && python benchmarks/policy.py fit --out build/policy       (fits anew, without trials: 1 min)
     . .venv/deft_env.sh && python benchmarks/policy.py bag --session FOLDER --out build/policy
 
-`run`: five sessions of Algorithm 1 a task (30 episodes, kept in OUT/sessions, as benchmarks/search.py keeps its own), every
+`run`: five sessions of Algorithm 1 a task (30 episodes, kept in OUT/sessions), every
 policy fitted to each of them, and 10 trials of each with train and with test objects on scenes that are the same for
 all and new to all; the prior alone on the same scenes. What the robot cannot execute is shrunk as in every trial, but an
 answer that is out of bounds is not replaced by the prior. Policies that say the same are tried once. Intervals are 95 %
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search import interval, measure, robot_of
-from simulated import scenes_of_trials, session
+from search import interval, measure
+from simulated import Robot, scenes_of_trials, session
 
 from deft_cem.gate import wilson
 from deft_cem.search.config import SearchConfig
@@ -36,6 +36,17 @@ TASKS = ("pick_cup", "pour_cup", "open_drawer", "pick_spoon", "scoop_grape", "st
 SEEDS, TRIALS = 5, 10  # sessions a task; trials with each set of objects
 KINDS = tuple(kind.value for kind in PolicyKind)
 SEARCH = SearchConfig()  # Algorithm 1
+
+
+ROBOTS: dict[str, Robot] = {}  # of this process
+
+
+def robot_of(task: str) -> Robot:
+    """The task's robot, kept for the next run; one at a time, since each keeps what it saw."""
+    if task not in ROBOTS:
+        ROBOTS.clear()
+        ROBOTS[task] = Robot(task)
+    return ROBOTS[task]
 
 
 def run(job: tuple[str, int, str, bool]) -> dict[str, Any]:

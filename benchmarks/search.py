@@ -1,7 +1,6 @@
-"""All searches beside each other: on landscapes that score like grasps, and on the simulated robot with the learned prior.
+"""All searches beside each other on landscapes that score like grasps. On the simulated robot: `deft bench searches`.
 
     . .venv/deft_env.sh && python benchmarks/search.py landscapes --out build/search     (20 min on 2 cores)
-    . .venv/deft_env.sh && python benchmarks/search.py simulator --out build/search      (about 20 min a task)
     . .venv/deft_env.sh && python benchmarks/search.py variants --out build/search       (each choice of deft_plus)
 
 Every search has the same seeds, scenes and warm-up draws; `random` is the control: as many plain draws, then the mean of the
@@ -27,7 +26,7 @@ from landscapes import KINDS, SIZE, Landscape
 from scipy import stats
 
 from deft_cem.search import Search, make_search
-from deft_cem.search.basis import Basis, make_basis
+from deft_cem.search.basis import make_basis
 from deft_cem.search.config import SearchConfig
 from deft_cem.search.deft_plus import DeftPlusConfig
 from deft_cem.search.gaussian import Scored
@@ -36,8 +35,6 @@ from deft_core.config import default_config_dir
 ALGORITHMS = ("deft_plus", "deft", "random", "cma", "bo")
 EPISODES, POINTS = 30, (10, 20, 30)
 LANDSCAPE_SEEDS, LANDSCAPE_TRIALS = 20, 200
-TASKS = ("pour_cup", "squeeze_lemon", "pick_spoon")  # where neither nearly all nor nearly none of the prior's grasps succeed
-SIMULATOR_SEEDS, SIMULATOR_TRIALS = 5, 20
 JOINTS = tuple(f"j{i}" for i in range(SIZE - 6))
 
 # One choice of deft_plus changed at a time
@@ -85,45 +82,6 @@ def _record(family: str, problem: str, seed: int, algorithm: str, training: list
     return {"family": family, "problem": problem, "seed": seed, "algorithm": algorithm, "prior": prior,
             "training": float(np.mean(training)), "last_10": float(np.mean(training[-10:])),
             **{f"result_{n}": rate for n, rate in result.items()}}
-
-
-ROBOTS: dict[str, Any] = {}  # of this process
-
-
-def robot_of(task: str) -> Any:
-    """The task's robot, kept for the next run; one at a time, since each keeps what it saw."""
-    from simulated import Robot
-
-    if task not in ROBOTS:
-        ROBOTS.clear()
-        ROBOTS[task] = Robot(task)
-    return ROBOTS[task]
-
-
-def rate(robot: Any, basis: Basis, z: np.ndarray) -> float:
-    """Share of successes on the scenes of the trials, half with train, half with test objects."""
-    from simulated import scenes_of_trials
-
-    scenes = [scene for objects in ("train", "test") for scene in scenes_of_trials(objects, SIMULATOR_TRIALS // 2)]
-    found = [robot.deploy(basis.space, objects, episode, basis.to_eps(z)) for objects, episode in scenes]
-    return float(np.mean([bool(tried and tried.success) for tried in found]))
-
-
-def simulator_run(job: tuple[str, str, int, str]) -> dict[str, Any]:
-    """One search on the simulated robot."""
-    from simulated import scored_of, session
-
-    algorithm, task, seed, folder = job
-    robot = robot_of(task)
-    config = SearchConfig(algorithm="deft" if algorithm == "prior" else algorithm)  # type: ignore[arg-type]
-    basis = robot.basis(config)
-    if algorithm == "prior":
-        alone = rate(robot, basis, np.zeros(basis.size))
-        return _record("simulator", task, seed, algorithm, [False], dict.fromkeys(POINTS, alone), alone)
-    data = session(robot, config, seed, Path(folder))
-    search = make_search(config, basis, seed)
-    result = {n: rate(robot, basis, _recommended(search, scored_of(data, n))) for n in POINTS}
-    return _record("simulator", task, seed, algorithm, data["success"].tolist(), result, None)
 
 
 def measure(path: Path, run: Callable[[Any], dict[str, Any]], jobs: list[Any],
@@ -192,18 +150,6 @@ def landscapes(out: Path) -> None:
                                        for kind in KINDS) + " |")
 
 
-def simulator(out: Path, tasks: list[str]) -> None:
-    """Part (a) of the study."""
-    jobs = [(a, task, seed, str(out / "sessions")) for task in tasks for a in ("prior", *ALGORITHMS)
-            for seed in range(1 if a == "prior" else SIMULATOR_SEEDS)]
-    records = measure(out / "simulator.jsonl", simulator_run, jobs, lambda j: f"{j[0]} {j[1]} {j[2]}")
-    print(table(records, ALGORITHMS))
-    print("\nOf the result after 30, by task:\n\n| search | " + " | ".join(tasks) + " |\n|" + " --- |" * (len(tasks) + 1))
-    for a in ("prior", *ALGORITHMS):
-        print(f"| {a} | " + " | ".join(_cell(r["result_30"] for r in records if r["algorithm"] == a and r["problem"] == task)
-                                       for task in tasks) + " |")
-
-
 def variants(out: Path) -> None:
     """What each choice in deft_plus is worth on the landscapes."""
     jobs = [("deft_plus", kind, seed, {"variant": v}) for v in VARIANTS for kind in KINDS for seed in range(LANDSCAPE_SEEDS)]
@@ -219,14 +165,11 @@ def variant_run(job: tuple[str, str, int, dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("landscapes", "simulator", "variants"))
+    parser.add_argument("part", choices=("landscapes", "variants"))
     parser.add_argument("--out", type=Path, required=True, help="folder for what was run")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), help="of simulator")
     options = parser.parse_args()
     if options.part == "landscapes":
         landscapes(options.out)
-    elif options.part == "simulator":
-        simulator(options.out, options.tasks)
     else:
         variants(options.out)
 

@@ -150,11 +150,6 @@ def _row(basis: Basis, joints: int, look: Look | None, z: np.ndarray, tried: Tri
             "joints": xi.joints if xi else np.full(joints, np.nan)}
 
 
-def scored_of(data: dict[str, Any], count: int) -> list[Scored]:
-    """What a search was told after `count` episodes."""
-    return [Scored(k, data["z"][k], float(data["reward"][k])) for k in range(count) if data["executed"][k]]
-
-
 def recorded(robot: Robot, config: SearchConfig, seed: int, data: dict[str, Any]) -> RecordedSession:
     """A session as its bag would give it."""
     rows = [{name: values[k] for name, values in data.items()} for k in range(EPISODES)]

@@ -94,12 +94,17 @@ class Watcher:
         self.arm = np.array([at.get(j, 0.0) for j in ARM])
 
     def send(self, folder: Path, episodes: int = 1) -> Any:
+        """The result's future of a goal."""
+        return self.begin(folder, episodes).get_result_async()
+
+    def begin(self, folder: Path, episodes: int = 1) -> Any:
+        """The handle of a goal."""
         assert self.fine_tune.wait_for_server(60)
         sent = self.fine_tune.send_goal_async(FineTune.Goal(task="pick_cup", episodes=episodes, object_set="train",
                                                             session_dir=str(folder)))
         wait_for(sent.done, 30)
         assert sent.result().accepted
-        return sent.result().get_result_async()
+        return sent.result()
 
     def state(self) -> str:
         return self.statuses[-1].state if self.statuses else ""

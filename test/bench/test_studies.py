@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,12 @@ from deft_bench import results, sessions, studies
 from deft_bench.sessions import Training
 from deft_bench.skills import BenchSkills
 from deft_bench.studies import Outcome, Row, Study
+from deft_cem.rewards.config import RewardConfig
 from deft_cem.rewards.desk import RewardDesk, Wanted
+from deft_cem.search.config import SearchConfig
+from deft_cem.search.deft import DeftConfig
 from deft_cem.skills import Request
-from deft_core.errors import ConfigError
+from deft_core.errors import ConfigError, DeftError
 
 PRIOR, CVAE = Row("Affordance Only", "", "prior"), Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae")
 
@@ -26,7 +31,7 @@ def study(folder: Path, rows=(PRIOR, CVAE), **changes) -> Study:
 
 def outcome(row: Row, task: str, seed: int, train: int, test: int, **changes) -> Outcome:
     return Outcome(**{"row": row, "task": task, "seed": seed, "trials": 10, "successes": {"train": train, "test": test},
-                      "folders": {}, "training": (True, False, None)} | changes)
+                      "held_back": {"train": 0, "test": 0}, "folders": {}, "training": (True, False, None)} | changes)
 
 
 def test_a_row_is_run_once_a_task_and_seed_and_the_prior_once_a_task():
@@ -97,7 +102,7 @@ def test_who_is_asked_for_the_scene_alone_frees_the_robot():
 
 def test_a_folder_of_other_settings_is_refused(done):
     whole, _ = done
-    with pytest.raises(ConfigError, match="another episodes; use another --out"):
+    with pytest.raises(ConfigError, match="another episodes"):
         next(studies.run(study(whole.folder, episodes=5), jobs=1))
 
 
@@ -109,11 +114,62 @@ def test_more_trials_go_on_from_fewer_and_fewer_are_the_first_of_more(done):
     assert len(sessions.read(more.folders["train"])["episodes"]) == 3
 
 
-def test_what_a_search_recommended_after_some_episodes(done):
-    training, folder = studies.trainings({})["deft"], done[0].folder / "open_drawer" / "deft" / "seed_0"
-    whole, early = (sessions.read(sessions.recommended(folder, training, n)) for n in (4, 3))
-    assert whole["tuned"] == sessions.read(folder)["tuned"] and len(early["episodes"]) == 3
-    assert early["tuned"] is None or early["tuned"] != whole["tuned"]
+def test_what_a_search_recommended_after_some_episodes(tmp_path):
+    training = Training(search=SearchConfig(deft=DeftConfig(warmup=1, elites=2)))
+    found = sessions.fine_tune("open_drawer", training, 0, 4, tmp_path)
+    whole, early = (sessions.read(sessions.recommended(tmp_path, training, n)) for n in (4, 2))
+    assert whole["tuned"] == found["tuned"] and len(early["episodes"]) == 2
+    best = [np.array(e["eps"]) for e in found["episodes"][:2] if e["status"] == "scored"]
+    assert len(best) == 2 and np.allclose(early["tuned"], np.mean(best, axis=0)) and early["tuned"] != whole["tuned"]
+
+
+def test_made_otherwise_is_refused_and_torn_notes_are(done, tmp_path):
+    made = json.loads((done[0].folder / "made.json").read_text())
+    assert {"software", "prior_weights", "policies"} == set(made)
+    (tmp_path / "made.json").write_text(json.dumps(made | {"prior_weights": "of another"}))
+    with pytest.raises(ConfigError, match="another prior_weights"):
+        next(studies.run(study(tmp_path), jobs=1))
+    (tmp_path / "made.json").write_text("{")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        next(studies.run(study(tmp_path), jobs=1))
+
+
+def test_a_scene_that_perception_refuses_twice_makes_the_episode_infeasible(monkeypatch, tmp_path):
+    from deft_bench.sim_robot import SimRobot
+    real, refused = SimRobot.observe, []
+
+    def observe(self):
+        if not refused or refused == [1]:  # twice
+            refused.append(1)
+            raise DeftError(103, "nothing is there")
+        return real(self)
+
+    monkeypatch.setattr(SimRobot, "observe", observe)
+    found = sessions.fine_tune("open_drawer", Training(), 5, 2, tmp_path)
+    first, _ = found["episodes"]
+    assert first["status"] == "infeasible" and "nothing is there" in first["reason"]
+
+
+def test_rewards_from_pictures_are_had_and_the_scene_is_laid_by_a_person(tmp_path):
+    training = Training(rewards=RewardConfig(source="automatic", calibration_episodes=2))
+    found = sessions.fine_tune("open_drawer", training, 0, 3, tmp_path)
+    scored = [e for e in found["episodes"] if e["status"] == "scored"]
+    assert len(scored) >= 2 and all(e["reward_source"] == "automatic" and np.isfinite(e["measured"]) for e in scored)
+    assert len({e["reward"] for e in scored}) > 1
+
+
+def test_the_command_runs_processes_and_goes_on(tmp_path):
+    command = ["deft", "bench", "searches", "--out", str(tmp_path), "--task", "open_drawer", "--seeds", "1", "--episodes", "3",
+               "--trials", "1", "--jobs", "2"]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    assert first.returncode == 0, first.stderr[-2000:]
+    text = (tmp_path / "searches.md").read_text()
+    assert all(f"| {name}, 3 episodes |" in text for name in studies.SEARCHES) and "| the prior alone |" in first.stdout
+    again = subprocess.run([*command[:-1], "1"], capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0 and (tmp_path / "searches.md").read_text() == text
+    unknown = subprocess.run(["deft", "bench", "table1", "--out", str(tmp_path), "--task", "pick_cpu"], capture_output=True,
+                             text=True, timeout=60, check=False)
+    assert unknown.returncode == 2 and "pick_cup" in unknown.stderr
 
 
 def test_rewards_without_their_encoder_are_refused(tmp_path):
@@ -130,10 +186,11 @@ def test_a_session_with_too_few_scores_counts_as_no_success(tmp_path, done):
 
 
 def test_the_table_has_means_intervals_and_the_papers_numbers():
-    outcomes = [outcome(CVAE, "pick_cup", s, t, 5) for s, t in enumerate((6, 8, 10))]
+    outcomes = [outcome(CVAE, "pick_cup", s, t, 5, held_back={"train": 1, "test": 0}) for s, t in enumerate((6, 8, 10))]
     outcomes += [outcome(PRIOR, "pick_cup", 0, 4, 3)]
     text = results.table(outcomes, [PRIOR, CVAE], ["pick_cup"])
-    mean, low, high = results.interval([0.6, 0.8, 1.0])
+    mean, low, high = results.interval(outcomes[:3], "train")
+    assert "DEFT (Algorithm 1, cVAE) 3 of 60" in text and "| 0.50 (0.24-0.76) |" in text  # all alike: Wilson's over scenes
     assert (mean, high) == (pytest.approx(0.8), 1.0) and low == pytest.approx(0.8 - 4.303 * 0.2 / np.sqrt(3), abs=1e-3)
     assert f"| DEFT (Algorithm 1, cVAE) | 0.80 ({low:.2f}-1.00) | 0.80 |" in text
     assert "| Affordance Only | 0.40 (0.17-0.69) | 0.40 |" in text  # Wilson's
@@ -144,6 +201,23 @@ def test_a_table_in_a_file_links_to_its_trials(tmp_path):
     there = tmp_path / "sessions" / "x"
     one = outcome(CVAE, "pick_cup", 2, 4, 5, folders={"train": there, "test": there})
     assert "[2](sessions/x)" in results.table([one], [CVAE], ["pick_cup"], tmp_path)
+
+
+def test_searches_are_set_beside_each_other_in_pairs():
+    rows = studies.searches(20)
+    found = [outcome(row, "t", seed, 8 if row.training == "deft_plus" else 6 - seed, 8 if row.training == "deft_plus" else 6)
+             for row in rows for seed in ((0, 1) if row.training else (0,))]
+    lines = results.search_table(found, studies.SEARCHES).splitlines()
+    assert len({line.count("|") for line in lines}) == 1, "as many cells in each row"
+    assert lines[2].startswith("| deft_plus |") and lines[2].endswith("|  |")
+    mean, low, high = results.spread([0.8 - 0.6, 0.8 - 0.55])
+    assert f"| {mean:.2f} ({low:.2f} to {high:.2f}) |" in lines[3] and lines[-1].startswith("| the prior alone |")
+
+
+@pytest.mark.parametrize(("session", "points"), [(5, [5]), (10, [10]), (25, [10, 20, 25]), (30, [10, 20, 30])])
+def test_results_are_tried_out_at_the_papers_points_and_at_the_end(session, points):
+    assert [r.episodes for r in studies.curves(session) if r.training == "deft"] == points
+    assert [r.episodes for r in studies.searches(session) if r.training == "bo"] == points
 
 
 def test_the_curves_are_drawn_for_any_number_of_tasks(tmp_path):

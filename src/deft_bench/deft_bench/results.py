@@ -31,22 +31,32 @@ PAPER: dict[str, dict[str, tuple[float, float | None]]] = {
 WINDOW = 5  # episodes of a running mean
 
 
-def interval(rates: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of the sessions' rates and its 95 % interval (t over sessions, within 0..1); NaN bounds with fewer than two."""
-    x = np.array(rates, float)
+EXPLAINED = (
+    "Intervals are 95 %, over the sessions (t), which all are tried out on the same scenes; where there is one session, or all "
+    "came to the same, over the scenes (Wilson). A trial that could not be executed is no success. Where the robot could "
+    "not execute the whole residual, or the policy's was out of bounds, 75, 50 or 25 % of it or the prior alone were executed.")
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and its 95 % interval (t); NaN bounds with fewer than two."""
+    x = np.array(values, float)
     if len(x) < 2:
         return float(x.mean()), np.nan, np.nan
-    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
-    return float(x.mean()), max(0.0, float(x.mean() - half)), min(1.0, float(x.mean() + half))
+    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return float(x.mean()), float(x.mean()) - half, float(x.mean()) + half
+
+
+def interval(outcomes: Sequence[Outcome], objects: str) -> tuple[float, float, float]:
+    """Mean success of a row on a task and its interval within 0..1, as EXPLAINED says."""
+    rates = [o.successes[objects] / o.trials for o in outcomes]
+    if len(set(rates)) == 1:
+        return rates[0], *wilson(outcomes[0].successes[objects], outcomes[0].trials)
+    mean, low, high = spread(rates)
+    return mean, max(0.0, low), min(1.0, high)
 
 
 def _cell(outcomes: Sequence[Outcome], objects: str) -> str:
-    """Success of a row on a task, with its interval: over sessions, or Wilson's where there is but one."""
-    if len(outcomes) == 1:
-        one = outcomes[0]
-        low, high = wilson(one.successes[objects], one.trials)
-        return f"{one.successes[objects] / one.trials:.2f} ({low:.2f}-{high:.2f})"
-    mean, low, high = interval([o.successes[objects] / o.trials for o in outcomes])
+    mean, low, high = interval(outcomes, objects)
     return f"{mean:.2f} ({low:.2f}-{high:.2f})"
 
 
@@ -76,7 +86,7 @@ def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]
             lines.append(f"| {row.label} | {' | '.join(cells)} | {np.mean(means):.2f} |" if means else f"| {row.label} | |")
             lines += _published(row.label, tasks, which)
         blocks.append("\n".join(lines))
-    return "\n\n".join([*blocks, *notes(outcomes)]) + "\n"
+    return "\n\n".join([*blocks, EXPLAINED, *notes(outcomes)]) + "\n"
 
 
 def _published(label: str, tasks: Sequence[str], which: int) -> list[str]:
@@ -91,9 +101,19 @@ def _published(label: str, tasks: Sequence[str], which: int) -> list[str]:
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """What could not be tried out, a paragraph."""
+    """What could not be tried out, and how often less than the wanted residual was executed: a paragraph each."""
+    said = []
     missing = [f"{o.row.label} on {o.task}, session {o.seed}: {o.why}" for o in outcomes if o.why]
-    return ["Counted as no success, since nothing could be tried out: " + "; ".join(missing) + "."] if missing else []
+    if missing:
+        said.append("Counted as no success, since nothing could be tried out: " + "; ".join(missing) + ".")
+    shown = []
+    for label in dict.fromkeys(o.row.label for o in outcomes):
+        mine = [o for o in outcomes if o.row.label == label]
+        if some := sum(sum(o.held_back.values()) for o in mine):
+            shown.append(f"{label} {some} of {sum(o.trials * len(o.successes) for o in mine)}")
+    if shown:
+        said.append("Trials with less than the whole residual: " + "; ".join(shown) + ".")
+    return said
 
 
 def search_table(outcomes: Sequence[Outcome], searches: Sequence[str]) -> str:
@@ -111,8 +131,10 @@ def search_table(outcomes: Sequence[Outcome], searches: Sequence[str]) -> str:
         ahead = [first[o.task, o.seed] - rate(o) for o in last if (o.task, o.seed) in first]
         lines.append(f"| {name} | {' | '.join(cells)} | {'' if name == searches[0] else _span(ahead)} |")
     alone = [rate(o) for o in outcomes if not o.row.training]
-    lines += [f"| the prior alone | | | {' | '.join('' for _ in points[:-1])} | {np.mean(alone):.2f} | |"] if alone else []
-    return "\n".join([*lines, "", *notes(outcomes)]) + "\n"
+    if alone:
+        cells = ["the prior alone", "", "", *("" for _ in points[1:]), f"{np.mean(alone):.2f}", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def rate(outcome: Outcome) -> float:
@@ -121,12 +143,10 @@ def rate(outcome: Outcome) -> float:
 
 
 def _span(values: Sequence[float]) -> str:
-    """Mean and its 95 % interval (t)."""
-    x = np.array(values, float)
-    if len(x) < 2:
-        return f"{x.mean():.2f}" if len(x) else ""
-    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
-    return f"{x.mean():.2f} ({x.mean() - half:.2f} to {x.mean() + half:.2f})"
+    if not values:
+        return ""
+    mean, low, high = spread(values)
+    return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
 def draw_curves(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], episodes: int, path: Path) -> None:
@@ -150,7 +170,7 @@ def draw_curves(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequenc
                 mean = np.mean([_running(v) for v in sessions.values()], axis=0)
                 panel.plot(np.arange(1, len(mean) + 1), mean, color=colour, alpha=0.4)
             _draw_points(panel, mine, episodes, colour, labels[name])
-        panel.set(title=task, ylim=(-0.03, 1.03), xticks=[n for n in (0, *POINTS) if n <= max(episodes, 10)])
+        panel.set(title=task, ylim=(-0.03, 1.03), xticks=sorted({0, *(n for n in POINTS if n < episodes), episodes}))
         panel.grid(alpha=0.3)
     for panel in panels[len(tasks):]:
         panel.set_axis_off()
@@ -165,10 +185,10 @@ def _draw_points(panel: object, outcomes: Sequence[Outcome], episodes: int, colo
     points = sorted({o.row.episodes or episodes for o in outcomes})
     means, lows, highs = [], [], []
     for n in points:
-        mean, low, high = interval([o.successes["train"] / o.trials for o in outcomes if (o.row.episodes or episodes) == n])
+        mean, low, high = interval([o for o in outcomes if (o.row.episodes or episodes) == n], "train")
         means.append(mean)
-        lows.append(0.0 if np.isnan(low) else mean - low)
-        highs.append(0.0 if np.isnan(high) else high - mean)
+        lows.append(mean - low)
+        highs.append(high - mean)
     panel.errorbar(points, means, [lows, highs], color=colour, marker="o", capsize=3, label=label)  # type: ignore[attr-defined]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from deft_bag.episodes import RecordedEpisode, RecordedSession
 from deft_bench.sim_robot import SimRobot
 from deft_bench.skills import BenchSkills, Table, crop_of, never
+from deft_cem import codes
 from deft_cem.asking import Asking
 from deft_cem.control import SessionControl
 from deft_cem.jobs import Job, Jobs
@@ -28,10 +29,11 @@ from deft_cem.session import Session
 from deft_cem.summary import read, summarise, write
 from deft_core.config import default_config_dir, find, load
 from deft_core.descriptions import HandConfig, RobotConfig, load_task
+from deft_core.errors import DeftError
 from deft_core.neural import import_torch
 from deft_core.residual import ResidualSpace
 from deft_core.types import GraspParameters
-from deft_policy.config import PolicyConfig, PolicyKind
+from deft_policy.config import Encoder, PolicyConfig, PolicyKind
 from deft_policy.fitting import Features, fit_policy
 from deft_policy.storage import restore, store
 from deft_sim.operator import OperatorConfig
@@ -124,18 +126,31 @@ def _run(job: Job, space: ResidualSpace, training: Training, seed: int) -> dict[
     session = Session(job.folder, job.spec, job.force)
     try:
         if session.next_episode() is not None or not (job.folder / "summary.json").exists():
-            _loop(session, job, space, training, seed).run()
+            _go_through(session, _loop(session, job, space, training, seed))
             write(job.folder / "summary.json", summarise(session, job.method))
         return read(job.folder)
     finally:
         session.close()
 
 
+def _go_through(session: Session, loop: FineTuningLoop) -> None:
+    """Run a loop to its end: an episode that the robot failed at three times is one that failed, and the next one's turn."""
+    while True:
+        done = len(session.finished())
+        try:
+            loop.run()
+            return
+        except DeftError as error:
+            if error.code != codes.PIPELINE_FAILED or len(session.finished()) == done:
+                raise
+
+
 def _loop(session: Session, job: Job, space: ResidualSpace, training: Training, seed: int) -> FineTuningLoop:
     """The loop of a session, with the robot parked."""
     table, desk = _table(job.task.name, seed, training.prior, training.wrist), RewardDesk()
     policy = restore(Path(job.policy_file)) if job.policy_file else None
-    skills = BenchSkills(table, job.spec.object_set, desk, training.operator, seed, job.folder / "crops", policy)
+    features = _features(policy.config.encoder, policy.config.checkpoint) if policy is not None and policy.sees else None
+    skills = BenchSkills(table, job.spec.object_set, desk, training.operator, seed, job.folder / "crops", policy, features)
     goal = default_config_dir() / job.task.goal_image if job.task.goal_image else None
     by_picture = training.rewards.source in ("suggested", "automatic")
     judge = make_judge(training.rewards, goal, job.task.text) if by_picture else None
@@ -143,6 +158,7 @@ def _loop(session: Session, job: Job, space: ResidualSpace, training: Training, 
     control = SessionControl(session, desk)
     asking = Asking(session, desk, skills, control, training.rewards, judge, never)
     table.rig.world.push_back()
+    table.lay(job.spec.object_set, 0)  # what happened in another session's scenes is forgotten
     return FineTuningLoop(session, job.method, space, skills, asking, control, lambda _: None, lambda _: None, lambda _: None,
                           never, reset_first=True)
 
@@ -153,6 +169,11 @@ def _loop(session: Session, job: Job, space: ResidualSpace, training: Training, 
 def successes(summary: dict[str, Any], trials: int) -> int:
     """Of the first trials; one that could not be executed is none."""
     return sum(e["success"] is True for e in summary["episodes"] if e["episode"] < trials)
+
+
+def held_back(summary: dict[str, Any], trials: int) -> int:
+    """Of the first trials, those in which less than the wanted residual was executed, down to the prior alone."""
+    return sum(bool(e["fallback"]) for e in summary["episodes"] if e["episode"] < trials)
 
 
 def recommended(folder: Path, training: Training, episodes: int) -> Path:
@@ -188,18 +209,25 @@ def _episode(crops: Path, e: dict[str, Any]) -> RecordedEpisode:
 
 
 @lru_cache(maxsize=4)
-def _features(config: PolicyConfig) -> Features:
+def _features(encoder: Encoder, checkpoint: str) -> Features:
     """The encoder, loaded once a process."""
-    return Features(config)
+    return Features(PolicyConfig(kind=PolicyKind.cvae, encoder=encoder, checkpoint=checkpoint))
 
 
-def fit(folder: Path, training: Training, kind: str, episodes: int) -> Path:
-    """Fit a policy to the first episodes of a finished session; the folder that its policy.yaml is in. Raises DeftError."""
-    out = folder / "policies" / f"{kind}_{episodes}"
+def fit(folder: Path, training: Training, name: str, config: PolicyConfig, episodes: int) -> Path:
+    """Fit a policy to the first episodes of a finished session; the folder that its policy.yaml is in.
+
+    Args:
+        name: of the policy among those of the session.
+
+    Raises:
+        DeftError: TOO_FEW, NOT_FINITE.
+    """
+    out = folder / "policies" / f"{name}_{episodes}"
     if not (out / "policy.yaml").exists():
         summary = read(folder)
         text = load_task(default_config_dir(), summary["task"]).text
-        config = PolicyConfig(kind=PolicyKind(kind))
-        store(fit_policy(recorded(folder, summary, _basis(training).space, text, episodes), config, summary["seed"],
-                         _features(config)), out)
+        known = recorded(folder, summary, _basis(training).space, text, episodes)
+        features = None if config.kind is PolicyKind.elite_mean else _features(config.encoder, config.checkpoint)
+        store(fit_policy(known, config, summary["seed"], features), out)
     return out

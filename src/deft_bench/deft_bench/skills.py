@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from deft_affordance.codes import BAD_OBSERVATION
 from deft_bench.sim_robot import SimRobot
 from deft_cem import codes
 from deft_cem.rewards.desk import Answer, RewardDesk
@@ -38,6 +39,11 @@ class Table:
         self._scene, self._version = ("", -1), -1
         self._seen: dict[tuple[str, int], tuple[Observation, Callable[[], None]]] = {}
 
+    @property
+    def episode(self) -> int:
+        """Whose scene lies there; -1 for none."""
+        return self._scene[1]
+
     def lay(self, objects: str, episode: int) -> None:
         """Put the objects of an episode on the table."""
         self.rig.world.reset(objects, episode)
@@ -65,23 +71,36 @@ class BenchSkills:
         seed: of the world.
         crops: folder for pictures of the objects, which policies are fitted to.
         policy: that is asked for residuals; None without one.
+        features: what it sees pictures by; None where it does not look.
     """
 
     def __init__(self, table: Table, object_set: str, desk: RewardDesk, operator: OperatorConfig, seed: int, crops: Path,
-                 policy: ResidualPolicy | None = None) -> None:
+                 policy: ResidualPolicy | None = None, features: Features | None = None) -> None:
         self._table, self._rig, self._object_set, self._desk = table, table.rig, object_set, desk
         self._operator, self._seed, self._crops, self._policy = operator, seed, crops, policy
-        self._features = Features(policy.config) if policy is not None and policy.sees else None
+        self._features = features
+        self._refused = -1  # the episode whose scene perception has refused
         self._final: Picture | None = None
         self.wants_final_picture = False
 
     def observe(self, task: str) -> Look:
         """See Skills."""
         self._final = None
-        seen = self._table.observe()
+        seen = self._observed()
         return Look(seen, {"roi": list(seen.roi), "box_centre": seen.box_centre.tolist(), "extent": seen.extent.tolist(),
                            "table_height": seen.table_height, "depth_valid_fraction": seen.depth_valid_fraction,
                            "mask_score": float(seen.mask_score), "warnings": list(seen.warnings)})
+
+    def _observed(self) -> Observation:
+        """A look. Raises DeftError; BAD_OBSERVATION, which makes the episode infeasible, where a scene that was laid again is
+        refused again: the same scene looks the same."""
+        try:
+            return self._table.observe()
+        except DeftError as error:
+            episode, self._refused = self._refused, self._table.episode
+            if episode == self._table.episode:
+                raise DeftError(BAD_OBSERVATION, error.message) from None
+            raise
 
     def predict(self, look: Look, task: str, seed: int) -> GraspParameters:
         """See Skills."""

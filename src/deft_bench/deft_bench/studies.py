@@ -11,12 +11,17 @@ from typing import Any
 import joblib
 import yaml
 
-from deft_bench.sessions import Training, fine_tune, fit, one_core, recommended, successes, try_out
+from deft_affordance.network.weights import SHIPPED
+from deft_bench.sessions import Training, fine_tune, fit, held_back, one_core, recommended, successes, try_out
+from deft_cem import __version__
+from deft_cem.codes import NO_RESIDUAL
 from deft_cem.rewards.config import RewardConfig
 from deft_cem.search.config import SearchConfig
-from deft_core.config import default_config_dir, parse
+from deft_cem.summary import write
+from deft_core.config import content_hash, default_config_dir, parse
 from deft_core.errors import ConfigError, DeftError
-from deft_policy.config import PolicyConfig
+from deft_policy.codes import NOT_FINITE, TOO_FEW
+from deft_policy.config import PolicyConfig, PolicyKind
 from deft_sim.operator import OperatorConfig
 
 TASKS = ("pick_cup", "pour_cup", "open_drawer", "pick_spoon", "scoop_grape", "stir_spoon")
@@ -25,6 +30,7 @@ OBJECTS = ("train", "test")
 NOISE = 0.1  # standard deviation of a person's scores, which go from 0 to 1
 SEARCHED = ("pour_cup", "squeeze_lemon", "pick_spoon")  # where the prior neither nearly always nor nearly never succeeds
 SEARCHES = ("deft_plus", "deft", "no_refit", "cma", "bo")
+NOTHING_LEARNED = (TOO_FEW, NOT_FINITE, NO_RESIDUAL)  # codes: a session that a policy or a residual cannot be had from
 POINTS = (10, 20, 30)  # episodes after which Figure 4 tries policies out, and the searches' study what they recommend
 
 
@@ -34,7 +40,7 @@ class Row:
 
     Attributes:
         training: name of how its sessions learn (see `trainings`); "" where none do.
-        deployed: prior | tuned (what the search recommends) | a kind of policy.
+        deployed: prior | tuned (what the search recommends) | the name of a policy (see `policies`).
         episodes: that the policy is fitted to or the search was told of; 0 = all of the session.
         objects: that it is tried out with.
     """
@@ -67,24 +73,35 @@ def trainings(checkpoints: dict[str, str]) -> dict[str, Training]:
              "no_refit": replace(deft, search=SearchConfig(algorithm="random")),
              **{name: replace(deft, search=parse(SearchConfig, {"algorithm": name}, "search"))
                 for name in ("deft_plus", "cma", "bo")},
-             "defaults": replace(deft, search=_parameters("deft_cem", "search", SearchConfig)),
+             "defaults": replace(deft, prior=str(_section("deft_affordance")["prior"]),
+                                 search=parse(SearchConfig, _section("deft_cem")["search"], "finetune.yaml, search"),
+                                 rewards=parse(RewardConfig, _section("deft_cem")["rewards"], "finetune.yaml, rewards")),
              "pictures": by_pictures("efficientnet_lite0")}
     return found | {encoder: by_pictures(encoder) for encoder in checkpoints}
 
 
-def _parameters(node: str, group: str, kind: Any) -> Any:
-    """A group of parameters as config/finetune.yaml has it. Raises ConfigError."""
-    said = yaml.safe_load((default_config_dir() / "finetune.yaml").read_text())[f"/**/{node}"]["ros__parameters"][group]
-    return parse(kind, said, f"finetune.yaml, {node}.{group}")
+def policies() -> dict[str, PolicyConfig]:
+    """Policies by name: each kind, and what DEFT fits by default."""
+    return {**{kind.value: PolicyConfig(kind=kind) for kind in PolicyKind},
+            "defaults": parse(PolicyConfig, _section("deft_policy")["policy"], "finetune.yaml, policy")}
+
+
+def _section(node: str) -> dict[str, Any]:
+    """A node's parameters as config/finetune.yaml has them."""
+    known: dict[str, Any] = yaml.safe_load((default_config_dir() / "finetune.yaml").read_text())[f"/**/{node}"]
+    return dict(known["ros__parameters"])
+
+
+def _first(known: dict[str, Any]) -> str:
+    """The first name of what is the default: the same sessions and policies, where they are the same."""
+    return next(name for name in known if known[name] == known["defaults"])
 
 
 def table1() -> list[Row]:
     """The paper's Table 1, with the control that never refits, our other search, and what DEFT does by default."""
-    policy, known = _parameters("deft_policy", "policy", PolicyConfig).kind.value, trainings({})
-    ours = next(name for name in known if known[name] == known["defaults"])  # the same sessions, where they are the same
     return [Row("Real-World Only", "real_world_only", "cvae"), Row("Affordance Only", "", "prior"),
-            Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae"), Row("30 draws, mean of the best 5", "no_refit", "elite_mean"),
-            Row("deft_plus", "deft_plus", "tuned"), Row("our defaults", ours, policy)]
+            Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae"), Row("no refit, mean of the best 5", "no_refit", "elite_mean"),
+            Row("deft_plus", "deft_plus", "tuned"), Row("our defaults", _first(trainings({})), _first(policies()))]
 
 
 def table2(checkpoints: dict[str, str]) -> list[Row]:
@@ -95,9 +112,14 @@ def table2(checkpoints: dict[str, str]) -> list[Row]:
             Row("mean of the best 5", "deft", "elite_mean"), Row("DEFT (Algorithm 1, cVAE)", "deft", "cvae")]
 
 
+def _points(session: int) -> list[int]:
+    """After how many episodes of a session results are tried out."""
+    return [*(n for n in POINTS if n < session), session]
+
+
 def curves(session: int) -> list[Row]:
     """The paper's Figure 4: success on train objects after 10, 20 and 30 episodes."""
-    points = [n for n in POINTS if n <= session]
+    points = _points(session)
     return [*(Row(f"DEFT, {n} episodes", "deft", "cvae", n, ("train",)) for n in points),
             *(Row(f"Real-World Only, {n} episodes", "real_world_only", "cvae", n, ("train",)) for n in points),
             Row("Affordance Only", "", "prior", 0, ("train",))]
@@ -105,7 +127,7 @@ def curves(session: int) -> list[Row]:
 
 def searches(session: int) -> list[Row]:
     """All searches beside each other: what they recommend after 10, 20 and 30 episodes, and the prior alone."""
-    points = [n for n in POINTS if n <= session] or [session]
+    points = _points(session)
     return [Row("the prior alone", "", "prior"),
             *(Row(f"{name}, {n} episodes", name, "tuned", n) for name in SEARCHES for n in points)]
 
@@ -145,6 +167,7 @@ class Outcome:
 
     Attributes:
         successes: of the trials, by set of objects; a trial that could not be executed is none.
+        held_back: of the trials, those with less than the wanted residual, by set of objects.
         folders: of the trials, by set of objects.
         training: whether each episode of the session succeeded; None where nobody said so.
         why: why nothing could be tried out, "" where it could: that counts as no success.
@@ -155,6 +178,7 @@ class Outcome:
     seed: int
     trials: int
     successes: dict[str, int]
+    held_back: dict[str, int]
     folders: dict[str, Path]
     training: tuple[bool | None, ...]
     why: str = ""
@@ -164,7 +188,7 @@ def pieces(study: Study) -> list[Piece]:
     """The study's work, the same task together, so that a process finds its scenes known."""
     names = dict.fromkeys(row.training for row in study.rows)
     return [Piece(task, name, seed, tuple(row for row in study.rows if row.training == name))
-            for task in study.tasks for name in names for seed in range(study.seeds if name else 1)]
+            for task in study.tasks for seed in range(study.seeds) for name in names if name or not seed]
 
 
 def run(study: Study, jobs: int) -> Iterator[list[Outcome]]:
@@ -177,26 +201,41 @@ def run(study: Study, jobs: int) -> Iterator[list[Outcome]]:
     known = trainings(study.checkpoints)
     _note_settings(study, known)
     todo = pieces(study)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
     yield from parallel(joblib.delayed(do)(study, piece, known.get(piece.training, Training())) for piece in todo)
 
 
 def _note_settings(study: Study, known: dict[str, Training]) -> None:
-    """Write beside the sessions how they learn. Raises ConfigError: they were made otherwise."""
+    """Write beside the sessions how they are made. Raises ConfigError: they were made otherwise."""
+    study.folder.mkdir(parents=True, exist_ok=True)
+    made = {"software": __version__, "prior_weights": content_hash(SHIPPED.read_bytes()),
+            "policies": {name: config.model_dump(mode="json") for name, config in policies().items()}}
+    _note(study.folder / "made.json", made)
     for name in {row.training for row in study.rows} - {""}:
         if name not in known:
             raise ConfigError(f"the rewards of {name} need its checkpoint")
         t = known[name]
-        now = {"prior": t.prior, "wrist": t.wrist, "search": t.search.model_dump(mode="json"),
-               "rewards": t.rewards.model_dump(mode="json"), "operator": t.operator.model_dump(mode="json"),
-               "episodes": study.episodes}
-        file = study.folder / f"{name}.json"
-        before = json.loads(file.read_text()) if file.exists() else now
-        if before != now:
-            differ = [key for key in now if before.get(key) != now[key]]
-            raise ConfigError(f"{study.folder} holds sessions of '{name}' with another {', '.join(differ)}; use another --out")
-        study.folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(now, indent=1))
+        weights = Path(t.rewards.checkpoint)
+        _note(study.folder / f"{name}.json", {
+            "prior": t.prior, "wrist": t.wrist, "search": t.search.model_dump(mode="json"),
+            "rewards": t.rewards.model_dump(mode="json", exclude={"checkpoint"}),
+            "checkpoint": content_hash(weights.read_bytes()) if t.rewards.checkpoint else "",
+            "operator": t.operator.model_dump(mode="json"), "episodes": study.episodes})
+
+
+def _note(file: Path, now: dict[str, Any]) -> None:
+    """Write down settings, or compare them with those that are written down. Raises ConfigError: they differ."""
+    if not file.exists():
+        write(file, now)
+        return
+    try:
+        before = json.loads(file.read_text())
+    except ValueError:
+        raise ConfigError(f"{file} cannot be read; use another --out") from None
+    if before != now:
+        differ = [key for key in now if before.get(key) != now[key]]
+        raise ConfigError(f"what is in {file.parent} was made with another {', '.join(differ)} ({file.name}); use another "
+                          "--out")
 
 
 def do(study: Study, piece: Piece, training: Training) -> list[Outcome]:
@@ -216,13 +255,13 @@ def do(study: Study, piece: Piece, training: Training) -> list[Outcome]:
             if row.deployed == "tuned":
                 deployed, source = "tuned", recommended(folder, training, n)
             else:
-                deployed, source = "policy", fit(folder, training, row.deployed, n)
+                deployed, source = "policy", fit(folder, training, row.deployed, policies()[row.deployed], n)
             found.append(_tried(study, piece, row, training, deployed, source, trials, learned))
         except DeftError as error:
-            if (trials / row.objects[0] / "journal.jsonl").exists():
+            if error.code not in NOTHING_LEARNED:
                 raise
-            found.append(Outcome(row, piece.task, piece.seed, study.trials, dict.fromkeys(row.objects, 0), {}, learned,
-                                 error.message))
+            none = dict.fromkeys(row.objects, 0)
+            found.append(Outcome(row, piece.task, piece.seed, study.trials, none, none, {}, learned, error.message))
     return found
 
 
@@ -233,4 +272,5 @@ def _tried(study: Study, piece: Piece, row: Row, training: Training, deployed: s
     summaries = {objects: try_out(piece.task, training, deployed, objects, study.trials, source, where)
                  for objects, where in folders.items()}
     return Outcome(row, piece.task, piece.seed, study.trials,
-                   {objects: successes(s, study.trials) for objects, s in summaries.items()}, folders, tuple(learned))
+                   {objects: successes(s, study.trials) for objects, s in summaries.items()},
+                   {objects: held_back(s, study.trials) for objects, s in summaries.items()}, folders, tuple(learned))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The paper's tables and curves on the simulated robot. Studies share their sessions and can be "
                   "interrupted: run the same command again and it goes on.", no_args_is_help=True)
 CORES = os.cpu_count() or 1
+ESTIMATE_SECONDS = 3600.0  # of the last sessions that the time left is estimated from
 
 Out = Annotated[Path, typer.Option(help="folder of sessions and tables; what is in it is not run again")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="names of files in config/tasks; may be given several times. "
@@ -27,8 +28,14 @@ Seeds = Annotated[int, typer.Option(min=1, help="sessions of a method and task")
 Episodes = Annotated[int, typer.Option(min=3, help="of a session")]
 Trials = Annotated[int, typer.Option(min=1, help="of what a session came to, with each set of objects")]
 Jobs = Annotated[int, typer.Option(min=1, help="processes at a time, one a core; 1.5 GB of memory each")]
-Checkpoint = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="of this encoder (docs/rewards.md); without "
-                                                 "it its row is left out")]
+Checkpoint = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, resolve_path=True,
+                                                 help="of this encoder (docs/rewards.md); without it its row is left out")]
+
+
+@app.callback()
+def bench() -> None:
+    """The paper's tables and curves on the simulated robot."""
+    os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported: studies need no display
 
 
 @app.command()
@@ -96,7 +103,6 @@ def _table(name: str, study: Study, outcomes: list[Outcome]) -> None:
 def _found(rows: Sequence[Row], tasks: Sequence[str], out: Path, seeds: int, episodes: int, trials: int, jobs: int,
            checkpoints: dict[str, str]) -> tuple[Study, list[Outcome]]:
     """Run a study with progress and time left. Raises what `studies.run` raises, and ConfigError: an unknown task."""
-    os.environ.setdefault("MUJOCO_GL", "egl")
     from deft_bench import studies
     from deft_core.config import default_config_dir
     from deft_core.descriptions import load_task
@@ -108,7 +114,7 @@ def _found(rows: Sequence[Row], tasks: Sequence[str], out: Path, seeds: int, epi
     outcomes: list[Outcome] = []
     columns = (TextColumn("sessions with their trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("left:"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=ESTIMATE_SECONDS) as progress:
         bar = progress.add_task("", total=len(studies.pieces(study)))
         for done in studies.run(study, jobs):
             outcomes += done
