@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +14,12 @@ from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
 from rclpy.action import ActionClient
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 
 from deft_bringup.graph import ComposedGraph, GraphOptions
 from deft_core.ros import names
 from deft_core.ros.node import call
 from deft_core.ros.qos import LATCHED
+from deft_core.ros.spun_node import SpunNode
 
 FIRST_DOMAIN = 100 + os.getpid() % 100  # tests of two checkouts do not hear each other either
 
@@ -37,7 +35,8 @@ class Tester:
 
     def __init__(self, graph: ComposedGraph) -> None:
         self.graph = graph
-        self.node = Node("tester")
+        self._spun = SpunNode("tester")
+        self.node = self._spun.node
         self.statuses: list[SessionStatus] = []
         self.requests: list[RewardRequest] = []
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
@@ -45,16 +44,10 @@ class Tester:
         self.fine_tune = ActionClient(self.node, FineTune, names.FINE_TUNE)
         self.evaluate = ActionClient(self.node, Evaluate, names.EVALUATE)
         self.submit_client = self.node.create_client(SubmitReward, names.SUBMIT_REWARD)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
         assert self.fine_tune.wait_for_server(20)
 
     def close(self) -> None:
-        self._executor.shutdown(timeout_sec=2)
-        self._thread.join(timeout=2)
-        self.node.destroy_node()
+        self._spun.close()
 
     def send(self, folder: Path, episodes: int = 4, **changes: Any) -> Any:
         """A goal handle (accepted or not)."""

@@ -84,9 +84,9 @@ def test_the_recipe_s_hand_passes_and_is_drawn(recipe, tmp_path):
     ({"grasp_frame": {"xyz": [0.015, 0.0, 0.06], "rpy": [0.0, 1.5707963, 0.0]}}, "its x points away from the fingertips"),
     ({"grasp_frame": {"xyz": [0.015, 0.0, 0.06], "rpy": [0.0, -1.5707963267948966, 0.0]}}, "z has to come out of the palm"),
     ({"grasp_centre": [0.05, 0.0, -0.03]}, "between palm and fingers"),
-    ({"base_link": "plam"}, "is no link of the URDF"),
+    ({"base_link": "plam"}, "has no link 'plam'"),
     ({"joint_names": ["index_mpc", "index_pip", "middle_mcp", "middle_pip", "thumb_opposition", "thumb_mcp", "thumb_ip"]},
-     "which the URDF has not"),
+     "missing ['index_mpc']"),
     ({"upper": [1.6]}, "upper has 1 numbers"), ({"grasp_center": [0, 0, 0]}, "grasp_centre")])
 def test_what_is_wrong_is_named(recipe, tmp_path, change, words):
     file = tmp_path / "wrong.yaml"

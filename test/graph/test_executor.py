@@ -8,12 +8,42 @@ import threading
 import pytest
 import rclpy
 from graph_support import domain
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
 from deft_core.ros.executor import PoolExecutor
 
 pytestmark = pytest.mark.graph
+
+
+@pytest.mark.parametrize("error", [InvalidHandle("destruction was requested"), RCLError("action client is invalid")])
+def test_an_answer_for_something_that_was_destroyed_does_not_end_it(monkeypatch, error):
+    os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = domain(23), "LOCALHOST"
+    rclpy.init()
+    node, executor, ticked, met = Node("busy"), PoolExecutor(2), threading.Event(), threading.Event()
+    doomed = node.create_timer(0.02, lambda: None, callback_group=ReentrantCallbackGroup())
+    real = executor._take_timer
+
+    def taken(timer):
+        if timer is doomed:
+            met.set()
+            raise error
+        return real(timer)
+
+    monkeypatch.setattr(executor, "_take_timer", taken)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        assert met.wait(10)
+        node.create_timer(0.01, ticked.set, callback_group=ReentrantCallbackGroup())
+        assert ticked.wait(10) and thread.is_alive()
+    finally:
+        executor.shutdown(timeout_sec=2)
+        thread.join(timeout=2)
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 def test_something_that_was_destroyed_meanwhile_does_not_end_it(monkeypatch):

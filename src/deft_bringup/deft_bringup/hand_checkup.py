@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pinocchio as pin
 
 from deft_bringup.checkup import Finding, Grade
 from deft_core.config import load
 from deft_core.descriptions import HandConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.types import Array
-from deft_retarget.kinematics import model_is_there, urdf_of
+from deft_retarget.kinematics import HandKinematics, model_is_there
 from deft_retarget.motions import gesture
 from deft_retarget.retargeter import Retargeter
 
@@ -24,52 +23,14 @@ POSTURES = ("open", "half closed", "closed")
 GESTURES = ("flat", "half_closed", "fist")
 
 
-class HandModel:
-    """The hand by its URDF, or by the table in its YAML. Raises ConfigError where neither fits."""
+def fingers(retargeter: Retargeter, joints: Array) -> list[Array]:
+    """For each finger the origin of base_link, the joints that move its tip, and the tip: (c, 3) m in the grasp frame.
 
-    def __init__(self, hand: HandConfig) -> None:
-        self.hand = hand
-        try:
-            self.model = pin.buildModelFromXML(urdf_of(hand))
-        except (ValueError, RuntimeError) as error:
-            raise ConfigError(f"the URDF {hand.urdf} cannot be read: {error}") from None
-        self.data = self.model.createData()
-        absent = [name for name in hand.joint_names if not self.model.existJointName(name)]
-        if absent:
-            known = [name for name in self.model.names if name != "universe"]
-            raise ConfigError(f"joint_names has '{absent[0]}', which the URDF has not; it has {', '.join(known)}")
-        if not self.model.existFrame(hand.base_link):
-            raise ConfigError(f"base_link '{hand.base_link}' is no link of the URDF; it has "
-                              + ", ".join(f.name for f in self.model.frames if f.type == pin.FrameType.BODY))
-        self._index = [self.model.joints[self.model.getJointId(name)].idx_q for name in hand.joint_names]
-
-    def _placed(self, joints: Array) -> pin.SE3:
-        """Places all frames for joints (n,), rad; the grasp frame in the URDF's root."""
-        q = pin.neutral(self.model)
-        q[self._index] = joints
-        pin.framesForwardKinematics(self.model, self.data, q)
-        grasp = self.hand.grasp_frame.pose()
-        return self.data.oMf[self.model.getFrameId(self.hand.base_link)] * pin.SE3(grasp.rotation.as_matrix(), grasp.position)
-
-    def bones(self, joints: Array) -> Array:
-        """(k, 2, 3) m in the grasp frame: each link's origin with that of the link it hangs on."""
-        to_grasp, body, out = self._placed(joints).inverse(), pin.FrameType.BODY, []
-        for i, frame in enumerate(self.model.frames):
-            parent = frame.parentFrame
-            while parent > 0 and self.model.frames[parent].type != body:
-                parent = self.model.frames[parent].parentFrame
-            if frame.type == body and parent > 0:
-                out.append([to_grasp.act(self.data.oMf[k].translation) for k in (parent, i)])
-        return np.array(out)
-
-    def tips(self, joints: Array, links: list[str]) -> Array:
-        """(f, 3) m in the grasp frame: the origins of links."""
-        to_grasp = self._placed(joints).inverse()
-        return np.array([to_grasp.act(self.data.oMf[self.model.getFrameId(link)].translation) for link in links])
-
-    def limits(self) -> tuple[Array, Array]:
-        """Lower and upper limits (n,), rad, of the URDF."""
-        return self.model.lowerPositionLimit[self._index], self.model.upperPositionLimit[self._index]
+    Args:
+        joints: (n,) rad.
+    """
+    to_grasp, rows = retargeter.hand.grasp_frame.pose().inverse(), range(1, 1 + len(retargeter.fingers))
+    return [to_grasp.apply(np.vstack([np.zeros(3), chain])) for chain in retargeter.kinematics.chain_points(joints, rows)]
 
 
 def postures(hand: HandConfig) -> dict[str, Array]:
@@ -83,15 +44,14 @@ def check(file: Path, picture: Path) -> list[Finding]:
     """All checks of a hand's YAML; a check whose ground is missing is left out."""
     try:
         hand = load(HandConfig, file)
-        model = HandModel(hand)
         retargeter = Retargeter(hand)
     except (ConfigError, DeftError) as error:
         return [Finding("file", Grade.fail, str(error))]
     counts = f"{len(hand.joint_names)} joints, {len(hand.motors)} motors"
     out = [Finding("file", Grade.ok, f"{hand.name}: {hand.side} hand, {counts}"),
-           _source(hand), _limits(hand, model), *_frame(hand, model, list(retargeter.config.fingertips.values())),
+           _source(hand), _limits(hand, retargeter.kinematics), *_frame(hand, retargeter),
            _retargeting(retargeter), _driver(hand)]
-    draw(hand, model, picture)
+    draw(hand, retargeter, picture)
     return [*out, Finding("picture", Grade.ok, f"{picture}: look whether it closes as yours does")]
 
 
@@ -103,22 +63,20 @@ def _source(hand: HandConfig) -> Finding:
                                         "table; motion needs the URDF")
 
 
-def _limits(hand: HandConfig, model: HandModel) -> Finding:
-    low, high = model.limits()
-    wide = [n for n, a, b, c, d in zip(hand.joint_names, hand.lower, low, hand.upper, high, strict=True)
-            if a < b - WIDER or c > d + WIDER]
+def _limits(hand: HandConfig, kinematics: HandKinematics) -> Finding:
+    order, model = kinematics.pin_order, kinematics.model
+    lower, upper = np.array(hand.lower)[order], np.array(hand.upper)[order]
+    beyond = (lower < model.lowerPositionLimit - WIDER) | (upper > model.upperPositionLimit + WIDER)
+    wide = [hand.joint_names[k] for k in sorted(order[beyond])]
     if wide:
         return Finding("limits", Grade.warn, f"wider than the URDF's: {', '.join(wide)}; the narrower ones are used")
     return Finding("limits", Grade.ok, "within the URDF's")
 
 
-def _frame(hand: HandConfig, model: HandModel, links: list[str]) -> list[Finding]:
+def _frame(hand: HandConfig, retargeter: Retargeter) -> list[Finding]:
     """x to the fingers, z out of the palm: the fingertips say where those are."""
     known = postures(hand)
-    absent = [link for link in links if not model.model.existFrame(link)]
-    if absent:
-        return [Finding("fingertips", Grade.fail, f"retarget.fingertips names '{absent[0]}', which is no link of the URDF")]
-    tips, closed = (model.tips(known[name], links) for name in ("open", "half closed"))
+    tips, closed = (np.array([finger[-1] for finger in fingers(retargeter, known[name])]) for name in ("open", "half closed"))
     moved = (closed - tips).mean(axis=0)
     out = []
     if tips.mean(axis=0)[0] <= 0:
@@ -160,7 +118,7 @@ def _driver(hand: HandConfig) -> Finding:
                    f"hand_node sends {there.command.type} to {there.command.topic} within limits and speed; state: {state}")
 
 
-def draw(hand: HandConfig, model: HandModel, file: Path) -> None:
+def draw(hand: HandConfig, retargeter: Retargeter, file: Path) -> None:
     """The three postures, each from the side and from the front of the palm, with the grasp frame and the grasp centre."""
     import matplotlib
     matplotlib.use("Agg")
@@ -168,17 +126,18 @@ def draw(hand: HandConfig, model: HandModel, file: Path) -> None:
 
     figure = plt.figure(figsize=(9, 6.2))
     for column, (name, joints) in enumerate(postures(hand).items()):
-        bones = model.bones(joints)
+        lines = fingers(retargeter, joints)
+        points = np.vstack(lines)
         for row, (elevation, azimuth) in enumerate(((0, -90), (90, -90))):
             axes = figure.add_subplot(2, 3, 1 + column + 3 * row, projection="3d")
-            for bone in bones:
-                axes.plot(*bone.T, "-o", color="0.3", linewidth=2, markersize=2)
+            for line in lines:
+                axes.plot(*line.T, "-o", color="0.3", linewidth=2, markersize=2)
             for k, colour in enumerate(AXIS_COLOURS):
                 axes.quiver(0, 0, 0, *(AXIS_LENGTH * np.eye(3)[k]), color=colour, linewidth=2)
             axes.plot(*np.array(hand.grasp_centre)[:, None], "x", color="black", markersize=8)
             axes.set_box_aspect((1, 1, 1), zoom=1.6)
             axes.set_axis_off()
-            middle, half = bones.reshape(-1, 3).mean(axis=0), 0.6 * float(np.ptp(bones.reshape(-1, 3), axis=0).max())
+            middle, half = points.mean(axis=0), 0.6 * float(np.ptp(points, axis=0).max())
             for place, centre in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), middle, strict=True):
                 place(centre - half, centre + half)
             axes.view_init(elevation, azimuth)

@@ -379,10 +379,7 @@ class ScriptedOperatorNode(DeftNode):
         return answer
 
     def _put(self, request: RewardRequest, episode: int) -> None:
-        """Put the object of an episode on the table; -1: there is none to come. Where only that is asked for, the robot may be
-        stuck: it is brought back to where it parks by hand."""
-        if request.kind == RewardRequest.RESET:
-            self._sim.ask(SimWorld.push_back)
+        """Put the object of an episode on the table; -1: there is none to come."""
         if episode >= 0:
             self._sim.ask(lambda w: w.reset(request.object_set, episode))
 

@@ -14,6 +14,7 @@ from rclpy.executors import (
     ShutdownException,
     TimeoutException,
 )
+from rclpy.logging import get_logger
 
 GIVE_WAY = 0.0005   # s, in which the pool's threads get to run
 MOST_GONE = 100     # turns in a row, after which it is another error
@@ -54,8 +55,13 @@ class PoolExecutor(MultiThreadedExecutor):
         self._executor.submit(work)
         for done in [w for w in self._handed if w.done()]:
             del self._handed[done]
-            try:
-                done.result()  # raises what it raised
-            except InvalidHandle:
-                if not self._is_shutdown:  # else it was carried out, and only its word to this executor came too late
-                    raise
+            self._look_at(done)
+
+    def _look_at(self, done: Any) -> None:
+        """Raise what a piece of work raised, unless another thread has destroyed what it was of: at the end of a session an
+        action client may have an answer that nobody waits for any more, and an executor that is shut down hears of no end."""
+        try:
+            done.result()
+        except (InvalidHandle, RCLError) as error:
+            if not self._is_shutdown:
+                get_logger("deft_executor").warning(f"given up, as it was destroyed meanwhile: {error}")
