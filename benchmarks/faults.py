@@ -21,16 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from deft_msgs.srv import Rearm, Stop
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-from deft_cem.journal import peek
 from deft_core.ros import names
 from deft_core.ros.heartbeat import Pulses
 from deft_core.ros.node import call
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
-from graph_support import wait_for
+from graph_support import fault_request, retries, wait_for
 from process_support import Watcher, separate_graph
 
 FAULTS = ("camera_silent", "joint_states_silent", "joint_states_incomplete", "controller_deaf", "robot_fault")
@@ -55,19 +53,11 @@ class Hand:
 
     def fault(self, name: str) -> None:
         """Begin a fault of the simulated robot; "" ends it."""
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=name)
-        self.ask(SetParameters, "/deft_sim/set_parameters",
-                 SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
+        self.ask(SetParameters, "/deft_sim/set_parameters", fault_request(name))
 
     def rearm(self) -> None:
         """Until it is armed."""
         wait_for(lambda: self.ask(Rearm, names.REARM, Rearm.Request()).armed, MOST, "the rearm")
-
-
-def retries(folder: Path) -> list[str]:
-    """Why attempts were given up."""
-    file = folder / "journal.jsonl"
-    return [r.data["reason"] for r in peek(file) if r.kind == "retry"] if file.exists() else []
 
 
 def case(watcher: Watcher, hand: Hand, name: str, folder: Path) -> dict[str, Any]:

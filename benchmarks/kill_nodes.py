@@ -20,11 +20,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deft_cem.journal import peek
 from deft_core.ros.heartbeat import Pulses
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
-from graph_support import wait_for
+from graph_support import retries, wait_for
 from process_support import Processes, Watcher, separate_graph
 
 NODES = ("deft_motion", "deft_perception", "deft_affordance", "deft_retarget", "deft_policy", "deft_cem", "deft_sim")
@@ -76,8 +75,7 @@ def case(processes: Processes, watcher: Watcher, pulses: Pulses, victim: str, ph
         time.sleep(1.5)  # DDS knows the dead one for a while yet
         result = watcher.send(folder)
     scored = finish(watcher, result)
-    retries = [r.data["reason"] for r in peek(folder / "journal.jsonl") if r.kind == "retry"]
-    return {"moving": in_motion, "rest_s": round(rest, 2), "scored": scored, "retries": retries}
+    return {"moving": in_motion, "rest_s": round(rest, 2), "scored": scored, "retries": retries(folder)}
 
 
 def main() -> None:

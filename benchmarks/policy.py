@@ -20,13 +20,15 @@ import json
 import subprocess
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search import interval, measure
+from search import measure
 from simulated import Robot, scenes_of_trials, session
 
+from deft_bench.results import spread
 from deft_cem.gate import wilson
 from deft_cem.search.config import SearchConfig
 from deft_policy.config import PolicyConfig, PolicyKind
@@ -38,15 +40,10 @@ KINDS = tuple(kind.value for kind in PolicyKind)
 SEARCH = SearchConfig()  # Algorithm 1
 
 
-ROBOTS: dict[str, Robot] = {}  # of this process
-
-
+@lru_cache(maxsize=1)
 def robot_of(task: str) -> Robot:
     """The task's robot, kept for the next run; one at a time, since each keeps what it saw."""
-    if task not in ROBOTS:
-        ROBOTS.clear()
-        ROBOTS[task] = Robot(task)
-    return ROBOTS[task]
+    return Robot(task)
 
 
 def run(job: tuple[str, int, str, bool]) -> dict[str, Any]:
@@ -106,7 +103,7 @@ def _answer(robot: Any, policy: Any, objects: str, episode: int) -> np.ndarray:
 
 
 def _cell(values: list[float]) -> str:
-    mean, low, high = interval(values)
+    mean, low, high = spread(values)
     return f"{mean:.2f} ({max(low, 0.0):.2f}-{min(high, 1.0):.2f})"
 
 
@@ -120,7 +117,7 @@ def study(out: Path, tasks: list[str], tried: bool) -> None:
         errors = [r[kind]["error"] for r in sessions]
         less = [r[kind]["error"] - r[kind]["mean_error"] for r in sessions]
         steps = sorted(r[kind]["steps"] for r in sessions)
-        mean, low, high = interval(less)
+        mean, low, high = spread(less)
         print(f"| {kind} | {np.mean(errors):.3f} | {mean:+.3f} ({low:+.3f} to {high:+.3f}) | {steps[0]}-{steps[-1]}, "
               f"{sum(s == 0 for s in steps)} of {len(steps)} at 0 | "
               f"{np.mean([r[kind]['fit_seconds'] for r in sessions]):.1f} |")

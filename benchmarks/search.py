@@ -23,8 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core
 
 import numpy as np
 from landscapes import KINDS, SIZE, Landscape
-from scipy import stats
 
+from deft_bench.results import spread
 from deft_cem.search import Search, make_search
 from deft_cem.search.basis import make_basis
 from deft_cem.search.config import SearchConfig
@@ -112,15 +112,8 @@ class _named:
         return job, self._run(job)
 
 
-def interval(values: Iterable[float]) -> tuple[float, float, float]:
-    """Mean and its 95 % interval (t)."""
-    x = np.array(list(values))
-    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
-    return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
-
-
 def _cell(values: Iterable[float]) -> str:
-    mean, low, high = interval(values)
+    mean, low, high = spread(list(values))
     return f"{mean:.2f} ({low:.2f}-{high:.2f})"
 
 

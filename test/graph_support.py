@@ -13,9 +13,12 @@ from action_msgs.msg import GoalStatus
 from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
 
 from deft_bringup.graph import ComposedGraph, GraphOptions
+from deft_cem.journal import peek
 from deft_core.ros import names
 from deft_core.ros.node import call
 from deft_core.ros.qos import LATCHED
@@ -99,6 +102,18 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str = "") -> N
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition}"
         time.sleep(0.01)
+
+
+def fault_request(name: str) -> SetParameters.Request:
+    """For the simulator's set_parameters: begin a fault; "" ends it."""
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=name)
+    return SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
+
+
+def retries(folder: Path) -> list[str]:
+    """Why attempts of a session were given up."""
+    file = folder / "journal.jsonl"
+    return [r.data["reason"] for r in peek(file) if r.kind == "retry"] if file.exists() else []
 
 
 @contextmanager

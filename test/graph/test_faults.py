@@ -9,8 +9,7 @@ import subprocess
 import pytest
 import rclpy.parameter
 from deft_msgs.srv import Rearm
-from graph_support import ABORTED, SUCCEEDED, Tester, graph_with, wait_for
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from graph_support import ABORTED, SUCCEEDED, Tester, fault_request, graph_with, retries, wait_for
 from rcl_interfaces.srv import SetParameters
 from std_srvs.srv import Trigger
 
@@ -29,21 +28,12 @@ def cell():
 
 
 def fault(cell: Tester, name: str) -> None:
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=name)
-    answer = cell.call(SetParameters, "/deft_sim/set_parameters",
-                       SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
+    answer = cell.call(SetParameters, "/deft_sim/set_parameters", fault_request(name))
     assert answer.results[0].successful, answer.results[0].reason
 
 
-def retries(folder) -> list[str]:
-    path = folder / "journal.jsonl"
-    return [r.data["reason"] for r in peek(path) if r.kind == "retry"] if path.exists() else []
-
-
 def test_an_unknown_fault_is_refused(cell):
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="camera_slient")
-    answer = cell.call(SetParameters, "/deft_sim/set_parameters",
-                       SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
+    answer = cell.call(SetParameters, "/deft_sim/set_parameters", fault_request("camera_slient"))
     assert not answer.results[0].successful and "camera_silent" in answer.results[0].reason
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 
 from deft_bench.studies import OBJECTS, POINTS, Outcome, Row
 from deft_cem.gate import wilson
+from deft_operator.plots import running_mean
 
 # Success with train and test objects of ten trials each, as published (Tables 1 and 2); None where a paper has no such split
 PAPER: dict[str, dict[str, tuple[float, float | None]]] = {
@@ -28,7 +29,6 @@ PAPER: dict[str, dict[str, tuple[float, float | None]]] = {
     "Transformer": {"pour_cup": (0.4, 0.5), "open_drawer": (0.6, 0.1), "pick_spoon": (0.4, 0.5)},
     "Direct": {"pour_cup": (0.1, 0.1), "open_drawer": (0.1, 0.0), "pick_spoon": (0.3, 0.0)},
 }
-WINDOW = 5  # episodes of a running mean
 
 
 EXPLAINED = (
@@ -150,7 +150,7 @@ def _span(values: Sequence[float]) -> str:
 
 
 def draw_curves(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], episodes: int, path: Path) -> None:
-    """Figure 4: tasks as small multiples; success while learning (mean over sessions of the last WINDOW episodes), and of the
+    """Figure 4: tasks as small multiples; success while learning (mean over sessions of the last five episodes), and of the
     policies that were tried out, with 95 % intervals."""
     across = min(3, len(tasks))
     down = -(-len(tasks) // across)
@@ -167,7 +167,7 @@ def draw_curves(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequenc
                 continue
             sessions = {o.seed: np.array([s is True for s in o.training], float) for o in mine if o.training}
             if sessions:
-                mean = np.mean([_running(v) for v in sessions.values()], axis=0)
+                mean = np.mean([running_mean(v) for v in sessions.values()], axis=0)
                 panel.plot(np.arange(1, len(mean) + 1), mean, color=colour, alpha=0.4)
             _draw_points(panel, mine, episodes, colour, labels[name])
         panel.set(title=task, ylim=(-0.03, 1.03), xticks=sorted({0, *(n for n in POINTS if n < episodes), episodes}))
@@ -190,8 +190,3 @@ def _draw_points(panel: object, outcomes: Sequence[Outcome], episodes: int, colo
         lows.append(mean - low)
         highs.append(high - mean)
     panel.errorbar(points, means, [lows, highs], color=colour, marker="o", capsize=3, label=label)  # type: ignore[attr-defined]
-
-
-def _running(values: np.ndarray) -> np.ndarray:
-    """Mean of the last WINDOW values at each place."""
-    return np.array([values[max(0, k + 1 - WINDOW):k + 1].mean() for k in range(len(values))])

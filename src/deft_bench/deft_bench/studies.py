@@ -246,7 +246,7 @@ def do(study: Study, piece: Piece, training: Training) -> list[Outcome]:
         return [_tried(study, piece, row, training, "prior", None, folder, ()) for row in piece.rows]
     folder = study.folder / piece.task / piece.training / f"seed_{piece.seed}"
     summary = fine_tune(piece.task, training, piece.seed, study.episodes, folder)
-    learned = tuple(e["success"] for e in summary["episodes"])
+    learned, known = tuple(e["success"] for e in summary["episodes"]), policies()
     found = []
     for row in piece.rows:
         trials = folder / "trials" / row.name(study.episodes)
@@ -255,7 +255,7 @@ def do(study: Study, piece: Piece, training: Training) -> list[Outcome]:
             if row.deployed == "tuned":
                 deployed, source = "tuned", recommended(folder, training, n)
             else:
-                deployed, source = "policy", fit(folder, training, row.deployed, policies()[row.deployed], n)
+                deployed, source = "policy", fit(folder, training, row.deployed, known[row.deployed], n)
             found.append(_tried(study, piece, row, training, deployed, source, trials, learned))
         except DeftError as error:
             if error.code not in NOTHING_LEARNED:
