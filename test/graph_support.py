@@ -97,10 +97,11 @@ class Tester:
         return self.requests[-1] if self.requests and self.requests[-1].session else None
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, what: str = "") -> None:
+def wait_for(condition: Callable[[], bool], seconds: float, what: str = "", seen: Callable[[], object] = str) -> None:
+    """Wait until it holds; where it does not in time, say what for, and what was seen meanwhile."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition}"
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what or condition} {seen()}"
         time.sleep(0.01)
 
 

@@ -26,6 +26,7 @@ from sensor_msgs.msg import JointState
 
 from deft_bringup.processes import Choice, checked, node_processes
 from deft_core.ros import names
+from deft_core.ros.leaving import destroy
 from deft_core.ros.node import call
 from deft_core.ros.qos import LATCHED, SENSOR
 
@@ -76,12 +77,14 @@ class Watcher:
         self.statuses: list[SessionStatus] = []
         self.requests: list[RewardRequest] = []
         self.speed, self.heard = 0.0, 0.0
+        self.stamp, self.went_back = (0, 0), 0  # of the newest joint state; how often one was older than that before it
         self.arm = np.zeros(len(ARM))  # rad
-        self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
         self.node.create_subscription(RewardRequest, names.REWARD_REQUEST, self.requests.append, LATCHED)
         self.node.create_subscription(JointState, "/joint_states", self._moved, SENSOR)
         self.fine_tune = ActionClient(self.node, FineTune, names.FINE_TUNE)
         self.submit_client = self.node.create_client(SubmitReward, names.SUBMIT_REWARD)
+        # The last of all: a server whose status comes here knows where to send its answers, too
+        self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -90,6 +93,9 @@ class Watcher:
     def _moved(self, state: JointState) -> None:
         of = dict(zip(state.name, state.velocity, strict=True))
         self.speed, self.heard = float(np.abs([of.get(j, 0.0) for j in ARM]).max()), time.monotonic()
+        stamp = (state.header.stamp.sec, state.header.stamp.nanosec)
+        self.went_back += stamp < self.stamp
+        self.stamp = stamp
         at = dict(zip(state.name, state.position, strict=True))
         self.arm = np.array([at.get(j, 0.0) for j in ARM])
 
@@ -100,6 +106,7 @@ class Watcher:
     def begin(self, folder: Path, episodes: int = 1) -> Any:
         """The handle of a goal."""
         assert self.fine_tune.wait_for_server(60)
+        wait_for(lambda: self.statuses, 30, "the server's status")
         sent = self.fine_tune.send_goal_async(FineTune.Goal(task="pick_cup", episodes=episodes, object_set="train",
                                                             session_dir=str(folder)))
         wait_for(sent.done, 30)
@@ -115,7 +122,7 @@ class Watcher:
     def score(self, seconds: float = 90) -> None:
         """Answer the next request for a score."""
         wait_for(lambda: self.pending() is not None and self.pending().kind == RewardRequest.REWARD, seconds,
-                 "a reward request")
+                 "a reward request", lambda: [f"{s.state}: {s.message}" for s in self.statuses])
         assert call(self.submit_client, SubmitReward.Request(reward=0.5), 20.0).accepted
 
     def seconds_to_rest(self, most: float = 10.0) -> float:
@@ -127,7 +134,7 @@ class Watcher:
     def close(self) -> None:
         self._executor.shutdown(timeout_sec=2)
         self._thread.join(timeout=2)
-        self.node.destroy_node()
+        destroy(self.node)
 
 
 @contextmanager
@@ -138,6 +145,9 @@ def separate_graph(number: int, log: Path, **choice: Any) -> Iterator[tuple[Proc
     watcher = Watcher()
     try:
         yield processes, watcher
+    except BaseException:
+        print(log.read_text()[-8000:])  # pytest shows it with the failure
+        raise
     finally:
         watcher.close()
         rclpy.try_shutdown()

@@ -139,7 +139,7 @@ def deft(*words: str) -> subprocess.CompletedProcess:
 
 def test_a_stop_from_the_command_line_holds_until_deft_rearm(cell, tmp_path):
     cell.statuses.clear()
-    handle = cell.send(tmp_path, episodes=1)
+    handle = cell.send(tmp_path, episodes=10)  # a command takes seconds to start, an episode of this cell no longer
     wait_for(lambda: any(s.state == "executing" for s in cell.statuses), 60)
     stopped = deft("stop", "somebody walked in")
     assert stopped.returncode == 0 and "stopped: somebody walked in" in stopped.stdout, stopped.stderr

@@ -94,6 +94,7 @@ def test_a_second_graph_in_the_domain_is_refused_and_the_first_goes_on(tmp_path)
         wait_for(result.done, 60)
         assert result.result().result.scored == 1
         assert not [r for r in records(tmp_path / "s") if r.kind == "retry"]
+        assert watcher.went_back == 0  # nobody else said where the robot is
         assert set(processes.end().values()) == {0}
 
 

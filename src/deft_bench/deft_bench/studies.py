@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,11 @@ def run(study: Study, jobs: int) -> Iterator[list[Outcome]]:
     todo = pieces(study)
     parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")
     yield from parallel(joblib.delayed(do)(study, piece, known.get(piece.training, Training())) for piece in todo)
+
+
+def ordered(study: Study, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """In the study's order, however the processes came to an end: the same study is reported in the same words."""
+    return sorted(outcomes, key=lambda o: (study.tasks.index(o.task), o.seed, study.rows.index(o.row)))
 
 
 def _note_settings(study: Study, known: dict[str, Training]) -> None:

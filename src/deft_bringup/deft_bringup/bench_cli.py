@@ -119,4 +119,4 @@ def _found(rows: Sequence[Row], tasks: Sequence[str], out: Path, seeds: int, epi
         for done in studies.run(study, jobs):
             outcomes += done
             progress.advance(bar)
-    return study, outcomes
+    return study, studies.ordered(study, outcomes)

@@ -79,6 +79,7 @@ def _listen(robot: RobotConfig, hand: HandConfig, seconds: float) -> tuple[Heard
     from deft_core.ros import qos
     from deft_core.ros.heartbeat import Pulses
     from deft_core.ros.images import colour_topic, depth_topic
+    from deft_core.ros.leaving import destroy
 
     node, heard = Node("deft_doctor"), Heard(seconds)
     pulses = Pulses(node)
@@ -117,7 +118,7 @@ def _listen(robot: RobotConfig, hand: HandConfig, seconds: float) -> tuple[Heard
     planner = _ask_planner(node, executor, robot, hand)
     pulses.close()
     executor.shutdown()
-    node.destroy_node()
+    destroy(node)
     return heard, planner
 
 

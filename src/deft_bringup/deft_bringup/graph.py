@@ -23,6 +23,7 @@ from deft_bringup.parameters import DRIVER_NODES, NODES, read_parameters
 from deft_cem.node import CemServer
 from deft_core.config import default_config_dir
 from deft_core.ros.executor import PoolExecutor
+from deft_core.ros.leaving import destroy
 from deft_motion.node import MotionNode
 from deft_perception.node import PerceptionNode
 from deft_policy.node import PolicyNode
@@ -132,7 +133,7 @@ class ComposedGraph:
                       if (ROBOT_COMMAND in types and probe.count_subscribers(topic))
                       or (ROBOT_STATE in types and probe.count_publishers(topic))]
         finally:
-            probe.destroy_node()
+            destroy(probe)
         where = f"in ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')}"
         if others:
             raise GraphError(f"another DEFT graph runs {where} ({', '.join(sorted(others))}); stop it, or set another "

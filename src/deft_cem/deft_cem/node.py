@@ -125,9 +125,12 @@ class CemServer(DeftNode):
             ActionServer(self, action, name, run, callback_group=ReentrantCallbackGroup(), goal_callback=self._accept,
                          cancel_callback=lambda _: CancelResponse.ACCEPT)
         self._newest = SessionStatus()
-        self._tell_idle("", "")
         self.create_timer(STATUS_SECONDS, lambda: self._status.publish(self._newest),
                           callback_group=MutuallyExclusiveCallbackGroup())
+
+    def begin(self) -> None:
+        """Nothing runs: who waits for an earlier server's session learns of it. See DeftNode."""
+        self._tell_idle("", "")
 
     def _tell_status(self, status: SessionStatus) -> None:
         self._newest = status
@@ -139,7 +142,7 @@ class CemServer(DeftNode):
         self._residuals.publish(markers.fresh(proposal.header, shown))
 
     def _tell_idle(self, session_dir: str, message: str) -> None:
-        """For everyone: nothing runs. At the start, too, so that who waits for an earlier server's session learns of it."""
+        """For everyone: nothing runs."""
         self._tell_status(SessionStatus(state="idle", session_dir=session_dir, message=message, best_reward=math.nan,
                                         seconds_left=math.nan))
 

@@ -26,6 +26,7 @@ from deft_core.descriptions import RobotConfig
 from deft_core.ros import conversions as conv
 from deft_core.ros import names, qos
 from deft_core.ros.images import AnyImage
+from deft_core.ros.leaving import destroy
 
 RECORDER = "deft_recorder"
 POLL_SECONDS = 0.01  # of wall time between looks for a new joint state
@@ -157,7 +158,7 @@ class _JointListener:
         """Stop listening."""
         self._stopping.set()
         self._thread.join(timeout=2)
-        self._node.destroy_node()
+        destroy(self._node)
 
 
 def add_amendment(session: Session, state: EpisodeState) -> None:

@@ -55,6 +55,7 @@ class OperatorClient:
         self._control = self.node.create_client(ControlSession, names.CONTROL_SESSION, callback_group=group)
         self._idle_since: float | None = None
         self._heard = 0.0  # s, monotonic, when the server last said anything
+        # The last of all: a server whose status comes here knows where to send its answers, too
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self._watch, qos.LATCHED, callback_group=group)
 
     def close(self) -> None:
@@ -85,9 +86,7 @@ class OperatorClient:
             ServerRestarted: the goal is lost; send it again with the same session folder.
         """
         client = self._actions[FineTune if isinstance(goal, FineTune.Goal) else Evaluate]
-        if not client.wait_for_server(timeout_sec=SERVER_SECONDS):
-            raise CallTimeout("no fine-tuning server found: simulate the robot with --sim, or start the graph's nodes; "
-                              "is ROS_DOMAIN_ID theirs?")
+        self._find(client)
         folder = goal.session_dir
 
         def feedback(message: Any) -> None:
@@ -113,6 +112,15 @@ class OperatorClient:
                 raise CallTimeout(f"the fine-tuning server is gone; the session can be gone on with: {folder}")
         answer = finished.result()
         return answer.result, answer.status == GoalStatus.STATUS_SUCCEEDED
+
+    def _find(self, client: ActionClient) -> None:
+        """Wait until server and client know each other. Raises CallTimeout."""
+        deadline = time.monotonic() + SERVER_SECONDS
+        if not client.wait_for_server(timeout_sec=SERVER_SECONDS):
+            raise CallTimeout("no fine-tuning server found: simulate the robot with --sim, or start the graph's nodes; "
+                              "is ROS_DOMAIN_ID theirs?")
+        while not self._heard and time.monotonic() < deadline:  # without it the answer to a goal can be lost
+            time.sleep(0.02)
 
     def roll_out(self, goal: Rollout.Goal, cancel: threading.Event) -> tuple[Rollout.Result, bool]:
         """Execute one grasp and wait for its end: the result, and whether it succeeded.

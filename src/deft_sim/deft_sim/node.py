@@ -81,7 +81,7 @@ class SimNode(DeftNode):
         self._settings = parse(RobotSim, self.robot.sim, f"robot '{self.robot.name}', sim")
         self._jobs: queue.SimpleQueue[tuple[Callable[[SimWorld], Any], Future[Any]]] = queue.SimpleQueue()
         self._make_interfaces()
-        self._stopping = threading.Event()
+        self._begun, self._stopping = threading.Event(), threading.Event()
         self._abandoned = 0.0  # robot clock, s, at which a motion runs out whose sender is taken for dead
         self._told: tuple[JointState, float] | None = None  # the last joint state, and when, s of wall time
         self._ready: Future[None] = Future()
@@ -102,12 +102,16 @@ class SimNode(DeftNode):
                                                  qos.IMAGE_PUBLISHER)
         self._faults = self.create_publisher(String, names.ROBOT_FAULT, qos.LATCHED)
         self.clock_offset = 0.0  # s, the robot's clock less the simulation's
-        self._begin_fault()
         group = MutuallyExclusiveCallbackGroup()
         for topic, command in ((self.robot.arm_command_topic, SimWorld.command_arm),
                                (self.robot.hand_command_topic, SimWorld.command_hand)):
             self.create_subscription(TrajectoryMsg, topic, lambda m, c=command: self._command(c, m), qos.COMMAND,
                                      callback_group=group)
+
+    def begin(self) -> None:
+        """The robot is there from now on. See DeftNode."""
+        self._begin_fault()
+        self._begun.set()
 
     def _set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
@@ -173,6 +177,7 @@ class SimNode(DeftNode):
             self._ready.set_exception(error)
             return
         self._ready.set_result(None)
+        self._begun.wait()
         while not self._stopping.is_set():
             started = time.monotonic()
             self._do_jobs(world)
@@ -301,6 +306,7 @@ class SimNode(DeftNode):
 
     def destroy_node(self) -> None:
         self._stopping.set()
+        self._begun.set()
         self._thread.join(timeout=5)
         self._heart.join(timeout=1)
         super().destroy_node()

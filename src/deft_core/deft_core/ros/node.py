@@ -8,10 +8,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import rclpy
 from pydantic.fields import FieldInfo
@@ -29,6 +30,7 @@ from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.ros.executor import PoolExecutor
 from deft_core.ros.heartbeat import Heart, TwinWatch
+from deft_core.ros.leaving import on_one_cpu
 
 # Given to all nodes at once (`/**` in a parameter file), whether they read them or not.
 SHARED_PARAMETERS = frozenset({"robot", "hand", "config_dir", "use_sim_time"})
@@ -45,6 +47,11 @@ class DeftNode(Node):
     def _begin(self) -> None:
         self._turning.cancel()
         self._heartbeat.start()
+        self.begin()
+
+    def begin(self) -> None:
+        """What is said unasked begins here, not in the constructor: only now it is known that no other node of this name
+        runs, whose listeners would take our words for its own."""
 
     def interrupt(self) -> None:
         """End what is under way, as far as it takes only a few seconds: the process is about to end."""
@@ -52,7 +59,8 @@ class DeftNode(Node):
     def destroy_node(self) -> None:
         """Fall silent, then give everything back."""
         self._heartbeat.stop()
-        super().destroy_node()
+        with on_one_cpu():
+            super().destroy_node()
 
 
 def declare(node: Node, name: str, default: Any, description: str, read_only: bool = True, low: float | None = None,
@@ -211,11 +219,28 @@ ALONE_SECONDS = 0.8  # a node listens for another of its name before it answers 
 NEW_SECONDS = 10.0   # and leaves where it hears one as long after its start
 
 
-def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
+def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> NoReturn:
     """main() of a node executable: make the nodes (None: this one is not wanted), spin until SIGINT or SIGTERM, then tear down.
 
     Exit status 0 then, 1 with a sentence where a configuration is wrong. A second signal leaves at once, with 130.
     """
+    status = 1
+    try:
+        _run(make, threads)
+        status = 0
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything was given back. What is left are the destructors of the libraries in this process, which do not know each
+    # other: one process in a hundred was aborted by them after its work was done.
+    os._exit(status)
+
+
+def _run(make: Sequence[Callable[[], DeftNode | None]], threads: int) -> None:
+    """Make the nodes, spin until SIGINT or SIGTERM, tear down. Raises ConfigError."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # ours, so that what is under way can end while ROS still works
     stop = threading.Event()
 
@@ -254,8 +279,6 @@ def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> None:
             node.interrupt()
         executor.shutdown(timeout_sec=2)
         thread.join(timeout=2)
-    except ConfigError as error:
-        sys.exit(f"{error}")
     finally:
         if twins is not None:
             twins.close()

@@ -10,6 +10,8 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
+from deft_core.ros.leaving import destroy
+
 AGAIN_SECONDS = 0.05  # after an error
 
 
@@ -47,7 +49,7 @@ class SpunNode:
         self._closing = True
         self._executor.shutdown(timeout_sec=2)
         self._thread.join(timeout=2)
-        self.node.destroy_node()
+        destroy(self.node)
 
     def __enter__(self) -> Node:
         return self.node
