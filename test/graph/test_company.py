@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 import rclpy
@@ -46,6 +47,12 @@ def test_a_second_graph_is_refused(robot_driver):
     with pytest.raises(GraphError, match="another DEFT graph"), ComposedGraph(GraphOptions(task="pick_cup")):
         pytest.fail("it started beside another graph")
     other.destroy_node()
+
+
+def test_a_stop_that_nobody_hears_points_to_the_emergency_stop(robot_driver):
+    alone = subprocess.run(["deft", "stop"], capture_output=True, text=True, timeout=60, check=False)
+    assert alone.returncode == 1 and "deft/stop was not found within 12 s" in alone.stderr
+    assert f"has not answered in ROS_DOMAIN_ID {domain(8)}" in alone.stderr and "emergency stop" in alone.stderr
 
 
 @pytest.mark.parametrize(("number", "wrong", "right", "message"), [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +15,8 @@ from rich.console import Console
 from deft_bringup.exits import EXIT_FAILED, EXIT_USAGE, explained, fail
 from deft_bringup.ros_client import operator_client, ros
 
-SERVICE_SECONDS = 40.0  # a rearm may have drivers recover the robot first
+REARM_SECONDS = 40.0  # drivers may have to recover the robot first
+STOP_SECONDS = (3.0, 12.0)  # it may be asked twice: who is stopped stays stopped
 
 app = typer.Typer(help="Pause, go on with, or end the running session; skip or repeat an episode of it.",
                   no_args_is_help=True)
@@ -109,7 +112,7 @@ def stop(reason: Annotated[str, typer.Argument(help="why, for the record")] = "d
 
     from deft_core.ros import names
 
-    answer = _asked(Stop, names.STOP, Stop.Request(reason=reason))
+    answer = _asked(Stop, names.STOP, Stop.Request(reason=reason), *STOP_SECONDS)
     Console().print(answer.message, highlight=False, soft_wrap=True)
 
 
@@ -119,20 +122,31 @@ def rearm() -> None:
 
     from deft_core.ros import names
 
-    answer = _asked(Rearm, names.REARM, Rearm.Request())
+    answer = _asked(Rearm, names.REARM, Rearm.Request(), REARM_SECONDS)
     if not answer.armed:
         fail(answer.message, EXIT_FAILED)
     Console().print(answer.message, highlight=False, soft_wrap=True)
 
 
-def _asked(kind: Any, name: str, request: Any) -> Any:
-    """The answer of one of deft_motion's services."""
+def _asked(kind: Any, name: str, request: Any, *patience: float) -> Any:
+    """The answer of one of deft_motion's services.
+
+    Args:
+        patience: s that an answer is waited for, and after which the same is asked again.
+    """
     from deft_core.ros.node import CallTimeout, call
     from deft_core.ros.spun_node import SpunNode
 
     with ros(), SpunNode("deft_command") as node:
+        client = node.create_client(kind, name)
+        for seconds in patience[:-1]:
+            with contextlib.suppress(CallTimeout):
+                return call(client, request, seconds)
+            where = f"ROS_DOMAIN_ID {os.environ.get('ROS_DOMAIN_ID', '0')}"
+            Console(stderr=True).print(f"deft_motion has not answered in {where}; trying again. If the robot moves, use its "
+                                       "emergency stop.", highlight=False, soft_wrap=True)
         try:
-            return call(node.create_client(kind, name), request, SERVICE_SECONDS)
+            return call(client, request, patience[-1])
         except CallTimeout as error:
             fail(str(error), EXIT_FAILED)
 
