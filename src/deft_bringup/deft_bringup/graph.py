@@ -13,7 +13,7 @@ from typing import Any
 
 import rclpy
 from rclpy.action import ActionServer
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -22,7 +22,7 @@ from deft_affordance.node import AffordanceNode
 from deft_bringup.parameters import DRIVER_NODES, NODES, read_parameters
 from deft_cem.node import CemServer
 from deft_core.config import default_config_dir
-from deft_core.ros.executor import PoolExecutor
+from deft_core.ros.executor import PoolExecutor, spun
 from deft_core.ros.leaving import destroy
 from deft_motion.node import MotionNode
 from deft_perception.node import PerceptionNode
@@ -110,16 +110,7 @@ class ComposedGraph:
     def _start(self, node: Node, threads: int) -> None:
         executor = PoolExecutor(threads) if threads > 1 else SingleThreadedExecutor()
         executor.add_node(node)
-
-        def spin() -> None:
-            try:
-                executor.spin()
-            except ExternalShutdownException:
-                pass
-
-        thread = threading.Thread(target=spin, name=node.get_name(), daemon=True)
-        thread.start()
-        self._running.append((node, executor, thread))
+        self._running.append((node, executor, spun(executor, node.get_name())))
         self.nodes[node.get_name()] = node
 
     @staticmethod

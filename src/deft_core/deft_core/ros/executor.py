@@ -1,7 +1,9 @@
-"""rclpy's MultiThreadedExecutor without its busy loop."""
+"""rclpy's MultiThreadedExecutor without its busy loop, and the thread that spins an executor."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.executors import (
     ConditionReachedException,
+    Executor,
     ExternalShutdownException,
     MultiThreadedExecutor,
     ShutdownException,
@@ -65,3 +68,14 @@ class PoolExecutor(MultiThreadedExecutor):
         except (InvalidHandle, RCLError) as error:
             if not self._is_shutdown:
                 get_logger("deft_executor").warning(f"given up, as it was destroyed meanwhile: {error}")
+
+
+def spun(executor: Executor, name: str) -> threading.Thread:
+    """A thread of its own that spins an executor until it, or ROS, is shut down."""
+    def spin() -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, name=name, daemon=True)
+    thread.start()
+    return thread

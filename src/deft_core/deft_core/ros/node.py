@@ -21,14 +21,13 @@ from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from deft_core.config import C, Config, default_config_dir, find, load, nearest, parse
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import ConfigError, DeftError
-from deft_core.ros.executor import PoolExecutor
+from deft_core.ros.executor import PoolExecutor, spun
 from deft_core.ros.heartbeat import Heart, TwinWatch
 from deft_core.ros.leaving import on_one_cpu
 
@@ -264,8 +263,7 @@ def _run(make: Sequence[Callable[[], DeftNode | None]], threads: int) -> None:
             twins.refuse()
         for node in nodes:
             executor.add_node(node)
-        thread = threading.Thread(target=_spin, args=(executor,), name="executor", daemon=True)
-        thread.start()
+        thread = spun(executor, "executor")
         new_until = time.monotonic() + NEW_SECONDS
         while not stop.wait(0.5):
             if not thread.is_alive():
@@ -285,10 +283,3 @@ def _run(make: Sequence[Callable[[], DeftNode | None]], threads: int) -> None:
         for node in reversed(nodes):
             node.destroy_node()
         rclpy.try_shutdown()
-
-
-def _spin(executor: PoolExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
