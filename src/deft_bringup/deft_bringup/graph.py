@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from rclpy.action import ActionServer
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -145,9 +144,6 @@ class ComposedGraph:
             executor.shutdown(timeout_sec=2)
         for node, _, thread in reversed(self._running):
             thread.join(timeout=2)
-            for waitable in list(node.waitables):  # an action server keeps its node alive until it is destroyed itself
-                if isinstance(waitable, ActionServer):
-                    waitable.destroy()
             node.destroy_node()
         self._running.clear()
         self.nodes.clear()

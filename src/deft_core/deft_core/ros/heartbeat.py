@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from deft_msgs.msg import Heartbeat
 from rclpy.context import Context
@@ -20,6 +20,7 @@ from deft_core.ros.spun_node import SpunNode
 
 PERIOD = 0.1   # s
 SILENCE = 0.6  # s without a heartbeat: dead, or its machine is unreachable; for who watches a moving robot
+QUIET, MOST = 0.8, 6.0  # s
 PATIENCE = 2.0  # s, for who waits for an answer: a process may hold its interpreter for a second while it loads or compiles
 HERE = (socket.gethostname(), os.getpid())
 STARTED = divmod(time.time_ns(), 1_000_000_000)  # s, ns of wall clock, of this process
@@ -74,7 +75,7 @@ class Heart:
 class TwinWatch:
     """Listens whether nodes of these names live in another process: both would answer the same calls and command the same arm.
 
-    The one that was started later is to leave. It listens until DDS has surely found who is there.
+    The one that was started later is to leave.
 
     Args:
         nodes: of one context.
@@ -86,6 +87,20 @@ class TwinWatch:
         self._spun = SpunNode(f"deft_probe_{HERE[1]}", next(iter(nodes)).context, start_parameter_services=False,
                               enable_rosout=False)
         self._spun.node.create_subscription(Heartbeat, names.HEARTBEAT, self._heard, qos.HEARTBEAT)
+
+    def listen(self, stop: threading.Event) -> None:
+        """Until DDS has found who is there: it finds nobody new for QUIET, or for MOST in all. Where many processes start at
+        once, it takes its time.
+
+        Args:
+            stop: ends it at once.
+        """
+        began = quiet_since = time.monotonic()
+        known: list[Any] = []
+        while not stop.wait(PERIOD) and (now := time.monotonic()) < min(quiet_since + QUIET, began + MOST):
+            found = sorted(self._spun.node.get_node_names_and_namespaces())
+            if found != known:
+                known, quiet_since = found, now
 
     def _heard(self, message: Heartbeat) -> None:
         place, started = (message.host, message.pid), (message.started.sec, message.started.nanosec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 import rclpy
 from pydantic.fields import FieldInfo
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.action import ActionClient
+from rclpy.action import ActionClient, ActionServer
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -59,6 +60,9 @@ class DeftNode(Node):
         """Fall silent, then give everything back."""
         self._heartbeat.stop()
         with on_one_cpu():
+            for waitable in list(self.waitables):  # an action server keeps its node alive until it is destroyed itself
+                if isinstance(waitable, ActionServer | ActionClient):
+                    waitable.destroy()
             super().destroy_node()
 
 
@@ -214,8 +218,7 @@ def refuse_unknown_parameters(node: Node) -> None:
 
 
 EXIT_INTERRUPTED_TWICE = 130
-ALONE_SECONDS = 0.8  # a node listens for another of its name before it answers anything
-NEW_SECONDS = 10.0   # and leaves where it hears one as long after its start
+NEW_SECONDS = 10.0  # a node that hears another of its name as long after its start leaves
 
 
 def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> NoReturn:
@@ -231,6 +234,8 @@ def run_node(*make: Callable[[], DeftNode | None], threads: int = 4) -> NoReturn
         print(error, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
+    with on_one_cpu():
+        gc.collect()  # what refers to a node in a circle keeps the DDS participant, and its shared memory
     sys.stdout.flush()
     sys.stderr.flush()
     # Everything was given back. What is left are the destructors of the libraries in this process, which do not know each
@@ -258,8 +263,8 @@ def _run(make: Sequence[Callable[[], DeftNode | None]], threads: int) -> None:
             if (node := one()) is not None:
                 nodes.append(node)
         twins = TwinWatch(nodes) if nodes else None
-        stop.wait(ALONE_SECONDS)  # before anything is answered or commanded
         if twins is not None:
+            twins.listen(stop)  # before anything is said, answered or commanded
             twins.refuse()
         for node in nodes:
             executor.add_node(node)
