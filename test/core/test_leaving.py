@@ -36,6 +36,16 @@ def test_all_threads_share_a_cpu_and_have_theirs_back(others):
     assert affinities() == before
 
 
+def test_a_thread_that_was_started_meanwhile_is_not_left_on_one(others):
+    before, done = os.sched_getaffinity(0), threading.Event()
+    thread = threading.Thread(target=done.wait)
+    with on_one_cpu():
+        thread.start()
+    assert os.sched_getaffinity(thread.native_id) == before
+    done.set()
+    thread.join()
+
+
 def test_they_have_them_back_when_it_fails(others):
     before = affinities()
     with pytest.raises(RuntimeError), on_one_cpu():

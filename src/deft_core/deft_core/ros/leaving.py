@@ -23,20 +23,29 @@ def on_one_cpu() -> Iterator[None]:
     benchmarks/leave.py). On one CPU the poll has to make way.
     """
     with _one_at_a_time:
-        before: dict[int, set[int]] = {}
-        if hasattr(os, "sched_setaffinity") and os.path.isdir(TASKS):
-            shared = {min(os.sched_getaffinity(0))}
-            for name in os.listdir(TASKS):
-                thread = int(name)
-                with suppress(OSError):  # it has ended, or this is not allowed here
-                    before[thread] = os.sched_getaffinity(thread)
-                    os.sched_setaffinity(thread, shared)
+        before = _cpus()
+        for thread in before:
+            _give(thread, {min(before[threading.get_native_id()])})
         try:
             yield
         finally:
-            for thread, cpus in before.items():
-                with suppress(OSError):
-                    os.sched_setaffinity(thread, cpus)
+            for thread in _cpus():  # one that was started meanwhile has what its parent had
+                _give(thread, before.get(thread, before[threading.get_native_id()]))
+
+
+def _cpus() -> dict[int, set[int]]:
+    """The CPUs of this process's threads; nothing where threads cannot be given any."""
+    found: dict[int, set[int]] = {}
+    if hasattr(os, "sched_setaffinity") and os.path.isdir(TASKS):
+        for name in os.listdir(TASKS):
+            with suppress(ProcessLookupError):  # it has ended
+                found[int(name)] = os.sched_getaffinity(int(name))
+    return found
+
+
+def _give(thread: int, cpus: set[int]) -> None:
+    with suppress(OSError):  # it has ended, or this is not allowed here
+        os.sched_setaffinity(thread, cpus)
 
 
 def destroy(node: Node) -> None:
