@@ -41,6 +41,41 @@ def test_a_row_is_run_once_a_task_and_seed_and_the_prior_once_a_task():
         ("b", "", 0), ("b", "deft", 0), ("b", "deft", 1), ("b", "deft", 2)]
 
 
+def test_variants_use_seeds_and_scenes_that_nothing_is_reported_on(tmp_path):
+    rows = studies.variants(["synergies"])
+    whole = study(tmp_path, rows=rows, first_seed=studies.DEVELOPMENT_SEED)
+    assert [(p.training, p.seed) for p in studies.pieces(whole)] == [("", 100), ("deft", 100), ("synergies", 100)]
+    alone = study(tmp_path, rows=rows[:1], trials=1, scenes=studies.DEVELOPMENT_SCENES)
+    assert [list(o.successes) for each in studies.run(alone, jobs=1) for o in each] == [["train"]]
+    assert sessions.read(tmp_path / "open_drawer" / "prior" / "train")["seed"] == studies.DEVELOPMENT_SCENES
+    with pytest.raises(ConfigError, match="another scenes"):
+        next(studies.run(study(tmp_path, rows=rows[:1], trials=1), jobs=1))
+    with pytest.raises(ConfigError, match="unknown variant 'synergy'"):
+        studies.variants(["synergy"])
+
+
+def test_every_variant_is_a_search_of_its_own():
+    made = [studies.trainings({})[name].search for name in ("deft", *studies.VARIANTS)]
+    assert len({str(search) for search in made}) == len(made)
+
+
+def test_variants_are_set_beside_each_other_by_task():
+    rows = studies.variants(["synergies"])
+    found = [outcome(rows[0], "a", 100, 4, 0, training=()), outcome(rows[0], "b", 100, 6, 0, training=()),
+             *(outcome(rows[1], task, 100, 8, 0, training=(True, False)) for task in "ab"),
+             *(outcome(rows[2], task, 100, 10, 0, training=(True, True)) for task in "ab")]
+    lines = results.variant_table(found, rows, ("a", "b")).splitlines()
+    assert lines[2].startswith("| the prior alone |  | 0.40 (") and lines[2].endswith("| 0.50 |")
+    assert lines[3].startswith("| deft | 0.50 | 0.80 (") and lines[3].endswith("| 0.80 |")
+    assert lines[4].startswith("| synergies | 1.00 | 1.00 (") and lines[4].endswith("| 1.00 |")
+
+
+def test_a_study_is_told_in_its_order_whichever_session_ended_first():
+    whole = study(Path(), tasks=("b", "a"), seeds=2)
+    wanted = [outcome(row, task, seed, 1, 1) for task in ("b", "a") for seed in (0, 1) for row in (PRIOR, CVAE)]
+    assert studies.ordered(whole, wanted[::-1]) == wanted
+
+
 def test_what_we_do_by_default_shares_the_sessions_of_the_training_that_it_is():
     known, ours = studies.trainings({}), studies.table1()[-1]
     assert known[ours.training] == known["defaults"]

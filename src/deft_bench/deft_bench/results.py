@@ -137,6 +137,18 @@ def search_table(outcomes: Sequence[Outcome], searches: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def variant_table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]) -> str:
+    """Markdown: success in training, and of what was recommended, by task (train objects)."""
+    lines = [f"| variant | in training | {' | '.join(tasks)} | mean |", "|" + " --- |" * (len(tasks) + 3)]
+    for row in rows:
+        found = [_of(outcomes, row, task) for task in tasks]
+        learned = [float(np.mean([s is True for s in o.training])) for each in found for o in each if o.training]
+        mean = np.mean([np.mean([o.successes["train"] / o.trials for o in each]) for each in found])
+        cells = [_cell(each, "train") for each in found]
+        lines.append(f"| {row.label} | {f'{np.mean(learned):.2f}' if learned else ''} | {' | '.join(cells)} | {mean:.2f} |")
+    return "\n\n".join(["\n".join(lines), EXPLAINED, *notes(outcomes)]) + "\n"
+
+
 def rate(outcome: Outcome) -> float:
     """Success over all its trials, whatever the objects."""
     return sum(outcome.successes.values()) / (outcome.trials * len(outcome.successes))

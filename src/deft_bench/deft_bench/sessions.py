@@ -104,7 +104,7 @@ def fine_tune(task: str, training: Training, seed: int, episodes: int, folder: P
 
 
 def try_out(task: str, training: Training, deployed: str, objects: str, trials: int, source: Path | None,
-            folder: Path) -> dict[str, Any]:
+            folder: Path, scenes: int = TRIAL_SEED) -> dict[str, Any]:
     """Trials without learning on scenes that are the same for all; their summary.
 
     Args:
@@ -112,13 +112,14 @@ def try_out(task: str, training: Training, deployed: str, objects: str, trials: 
         deployed: prior | tuned | policy.
         objects: train | test.
         source: of tuned the session's folder, of policy that of its policy.yaml.
+        scenes: their seed.
     """
     alike = replace(training, rewards=RewardConfig())
     jobs, space = _jobs(alike)
     file = str(source / "policy.yaml") if deployed == "policy" and source else ""
     session = "" if file or source is None else str(source)
-    return _run(jobs.evaluation(task, deployed, session, file, trials, TRIAL_SEED, objects, str(folder)), space, alike,
-                TRIAL_SEED)
+    return _run(jobs.evaluation(task, deployed, session, file, trials, scenes, objects, str(folder)), space, alike,
+                scenes)
 
 
 def _run(job: Job, space: ResidualSpace, training: Training, seed: int) -> dict[str, Any]:

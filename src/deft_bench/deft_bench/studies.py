@@ -12,13 +12,13 @@ import joblib
 import yaml
 
 from deft_affordance.network.weights import SHIPPED
-from deft_bench.sessions import Training, fine_tune, fit, held_back, one_core, recommended, successes, try_out
+from deft_bench.sessions import TRIAL_SEED, Training, fine_tune, fit, held_back, one_core, recommended, successes, try_out
 from deft_cem import __version__
 from deft_cem.codes import NO_RESIDUAL
 from deft_cem.rewards.config import RewardConfig
 from deft_cem.search.config import SearchConfig
 from deft_cem.summary import write
-from deft_core.config import content_hash, default_config_dir, parse
+from deft_core.config import content_hash, default_config_dir, nearest, parse
 from deft_core.errors import ConfigError, DeftError
 from deft_policy.codes import NOT_FINITE, TOO_FEW
 from deft_policy.config import PolicyConfig, PolicyKind
@@ -31,7 +31,21 @@ NOISE = 0.1  # standard deviation of a person's scores, which go from 0 to 1
 SEARCHED = ("pour_cup", "squeeze_lemon", "pick_spoon")  # where the prior neither nearly always nor nearly never succeeds
 SEARCHES = ("deft_plus", "deft", "no_refit", "cma", "bo")
 NOTHING_LEARNED = (TOO_FEW, NOT_FINITE, NO_RESIDUAL)  # codes: a session that a policy or a residual cannot be had from
+# Of what the defaults are chosen by: other seeds and scenes than those that are reported, and train objects only.
+DEVELOPMENT_SEED, DEVELOPMENT_SCENES = 100, 2000
 POINTS = (10, 20, 30)  # episodes after which Figure 4 tries policies out, and the searches' study what they recommend
+
+
+# What Algorithm 1 leaves open, one thing at a time and together, beside the defaults of its code
+VARIANTS: dict[str, dict[str, Any]] = {
+    "wide_joints": {"sigma": (0.025, 0.22, 0.25), "bound": (0.08, 0.80, 1.0)},
+    "synergies": {"hand_basis": "synergies"},
+    "wide_synergies": {"hand_basis": "synergies", "sigma": (0.025, 0.22, 0.25), "bound": (0.08, 0.80, 1.0)},
+    "closing": {"hand_basis": "synergies", "synergies": 1, "sigma": (0.025, 0.22, 0.25), "bound": (0.08, 0.80, 1.0)},
+    "narrow": {"sigma": (0.015, 0.13, 0.08)},
+    "more_elites": {"deft": {"elites": 8}},
+    "shrunk": {"deft": {"covariance": "shrunk"}},
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,8 @@ def trainings(checkpoints: dict[str, str]) -> dict[str, Training]:
              "defaults": replace(deft, prior=str(_section("deft_affordance")["prior"]),
                                  search=parse(SearchConfig, _section("deft_cem")["search"], "finetune.yaml, search"),
                                  rewards=parse(RewardConfig, _section("deft_cem")["rewards"], "finetune.yaml, rewards")),
-             "pictures": by_pictures("efficientnet_lite0")}
+             "pictures": by_pictures("efficientnet_lite0"),
+             **{name: replace(deft, search=parse(SearchConfig, fields, name)) for name, fields in VARIANTS.items()}}
     return found | {encoder: by_pictures(encoder) for encoder in checkpoints}
 
 
@@ -132,12 +147,26 @@ def searches(session: int) -> list[Row]:
             *(Row(f"{name}, {n} episodes", name, "tuned", n) for name in SEARCHES for n in points)]
 
 
+def variants(names: Sequence[str]) -> list[Row]:
+    """What Algorithm 1 leaves open, on development seeds and scenes: the mean of the elites after all episodes.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    for name in names:
+        if name not in VARIANTS:
+            raise ConfigError(f"unknown variant '{name}': {nearest(name, VARIANTS)}")
+    return [Row("the prior alone", "", "prior", 0, ("train",)),
+            *(Row(name, name, "tuned", 0, ("train",)) for name in ("deft", *names))]
+
+
 @dataclass(frozen=True)
 class Study:
     """What is run.
 
     Attributes:
-        seeds: sessions of each training and task.
+        seeds: sessions of each training and task, from `first_seed` on.
+        scenes: seed of the trials' scenes.
         episodes: of a session; trials: with each set of objects.
         folder: of all sessions; studies share them.
     """
@@ -149,6 +178,8 @@ class Study:
     trials: int
     folder: Path
     checkpoints: dict[str, str]
+    first_seed: int = 0
+    scenes: int = TRIAL_SEED
 
 
 @dataclass(frozen=True)
@@ -188,7 +219,8 @@ def pieces(study: Study) -> list[Piece]:
     """The study's work, the same task together, so that a process finds its scenes known."""
     names = dict.fromkeys(row.training for row in study.rows)
     return [Piece(task, name, seed, tuple(row for row in study.rows if row.training == name))
-            for task in study.tasks for seed in range(study.seeds) for name in names if name or not seed]
+            for task in study.tasks for k in range(study.seeds) for name in names if name or not k
+            for seed in [study.first_seed + k]]
 
 
 def run(study: Study, jobs: int) -> Iterator[list[Outcome]]:
@@ -213,7 +245,7 @@ def ordered(study: Study, outcomes: Iterable[Outcome]) -> list[Outcome]:
 def _note_settings(study: Study, known: dict[str, Training]) -> None:
     """Write beside the sessions how they are made. Raises ConfigError: they were made otherwise."""
     study.folder.mkdir(parents=True, exist_ok=True)
-    made = {"software": __version__, "prior_weights": content_hash(SHIPPED.read_bytes()),
+    made = {"scenes": study.scenes, "software": __version__, "prior_weights": content_hash(SHIPPED.read_bytes()),
             "policies": {name: config.model_dump(mode="json") for name, config in policies().items()}}
     _note(study.folder / "made.json", made)
     for name in {row.training for row in study.rows} - {""}:
@@ -274,7 +306,7 @@ def _tried(study: Study, piece: Piece, row: Row, training: Training, deployed: s
            learned: Sequence[bool | None]) -> Outcome:
     """The trials of a row. Raises DeftError."""
     folders = {objects: folder / objects for objects in row.objects}
-    summaries = {objects: try_out(piece.task, training, deployed, objects, study.trials, source, where)
+    summaries = {objects: try_out(piece.task, training, deployed, objects, study.trials, source, where, study.scenes)
                  for objects, where in folders.items()}
     return Outcome(row, piece.task, piece.seed, study.trials,
                    {objects: successes(s, study.trials) for objects, s in summaries.items()},

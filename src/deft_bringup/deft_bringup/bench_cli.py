@@ -24,6 +24,8 @@ ESTIMATE_SECONDS = 3600.0  # of the last sessions that the time left is estimate
 Out = Annotated[Path, typer.Option(help="folder of sessions and tables; what is in it is not run again")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="names of files in config/tasks; may be given several times. "
                                                  "Default: the paper's")]
+Variants = Annotated[list[str] | None, typer.Option("--variant", help="names in deft_bench.studies.VARIANTS; may be given "
+                                                    "several times. Default: all")]
 Seeds = Annotated[int, typer.Option(min=1, help="sessions of a method and task")]
 Episodes = Annotated[int, typer.Option(min=3, help="of a session")]
 Trials = Annotated[int, typer.Option(min=1, help="of what a session came to, with each set of objects")]
@@ -88,6 +90,21 @@ def searches(out: Out = Path("build/bench"), task: Tasks = None, seeds: Seeds = 
         Console().print(str(folder / "searches.md"), highlight=False, soft_wrap=True)
 
 
+@app.command()
+def variants(out: Out = Path("build/bench_development"), variant: Variants = None, task: Tasks = None, seeds: Seeds = 3,
+             episodes: Episodes = 30, trials: Trials = 20, jobs: Jobs = CORES) -> None:
+    """What Algorithm 1 leaves open, on seeds and scenes that nothing else is reported on: to choose defaults by."""
+    from deft_bench import results, studies
+
+    with explained():
+        rows = studies.variants(variant or tuple(studies.VARIANTS))
+        study, outcomes = _found(rows, task or studies.TASKS, out, seeds, episodes, trials, jobs, {},
+                                 first_seed=studies.DEVELOPMENT_SEED, scenes=studies.DEVELOPMENT_SCENES)
+        text = results.variant_table(outcomes, rows, study.tasks)
+        (study.folder.parent / "variants.md").write_text(text)
+        Console().print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def _table(name: str, study: Study, outcomes: list[Outcome]) -> None:
     """Print a study's table, and write it with a link to the trials of each cell."""
     from deft_bench import results
@@ -101,7 +118,7 @@ def _table(name: str, study: Study, outcomes: list[Outcome]) -> None:
 
 
 def _found(rows: Sequence[Row], tasks: Sequence[str], out: Path, seeds: int, episodes: int, trials: int, jobs: int,
-           checkpoints: dict[str, str]) -> tuple[Study, list[Outcome]]:
+           checkpoints: dict[str, str], **others: int) -> tuple[Study, list[Outcome]]:
     """Run a study with progress and time left. Raises what `studies.run` raises, and ConfigError: an unknown task."""
     from deft_bench import studies
     from deft_core.config import default_config_dir
@@ -110,7 +127,8 @@ def _found(rows: Sequence[Row], tasks: Sequence[str], out: Path, seeds: int, epi
     chosen = tuple(dict.fromkeys(tasks))
     for task in chosen:
         load_task(default_config_dir(), task)
-    study = studies.Study(tuple(rows), chosen, seeds, episodes, trials, out.expanduser().resolve() / "sessions", checkpoints)
+    study = studies.Study(tuple(rows), chosen, seeds, episodes, trials, out.expanduser().resolve() / "sessions", checkpoints,
+                          **others)
     outcomes: list[Outcome] = []
     columns = (TextColumn("sessions with their trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("left:"), TimeRemainingColumn())
