@@ -1,0 +1,93 @@
+"""Which part of the prior's grasp holds a task back: each in turn is replaced by that of a competent grasp.
+
+    . .venv/deft_env.sh && python benchmarks/parts.py --out build/parts [--draws 20]     (about 10 min on 2 cores)
+
+The prior sees the table through camera and perception, as in a session; what replaces parts of its answer is the grasp that the
+simulator's truth allows (`deft_sim.oracle`). `closed` is the prior with all fingers bent further, by the hand's squeeze
+once more, twice, three times. Scenes of seed 2000, train objects: nothing else is reported on them. Prints a table of
+docs/results.md; tasks that OUT has already are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import joblib
+import numpy as np
+
+from deft_bench.sessions import one_core
+from deft_bench.sim_robot import SimRobot, load_rig
+from deft_bench.studies import DEVELOPMENT_SCENES, TASKS
+from deft_bringup.rehearsal import lay
+from deft_core.errors import DeftError
+from deft_core.types import GraspParameters
+from deft_sim.oracle import competent_grasp
+
+Mixed = Callable[[GraspParameters, GraspParameters, SimRobot], GraspParameters]
+
+
+def closed(times: int) -> Mixed:
+    """The prior with its fingers bent further by so many squeezes, within the joints' limits."""
+    def mixed(prior: GraspParameters, _: GraspParameters, rig: SimRobot) -> GraspParameters:
+        return replace(prior, joints=rig.hand.followed(prior.joints + times * np.array(rig.hand.squeeze)))
+
+    return mixed
+
+
+PARTS: dict[str, Mixed] = {
+    "the prior": lambda prior, best, rig: prior,
+    "contact": lambda prior, best, rig: replace(prior, contact=best.contact),
+    "wrist": lambda prior, best, rig: replace(prior, wrist_rotation=best.wrist_rotation),
+    "fingers": lambda prior, best, rig: replace(prior, joints=best.joints),
+    "contact and fingers": lambda prior, best, rig: replace(prior, contact=best.contact, joints=best.joints),
+    "all": lambda prior, best, rig: best,
+    **{f"closed +{times}": closed(times) for times in (1, 2, 3)},
+}
+
+
+def once(rig: SimRobot, part: str, episode: int) -> bool:
+    """Whether the grasp of a scene succeeds; one that cannot be executed does not."""
+    lay(rig, "train", episode)
+    try:
+        seen = rig.observe()
+        grasp = PARTS[part](rig.predict(seen, episode), competent_grasp(rig.world), rig)
+        return bool(rig.execute(seen, grasp, episode)[1].success)
+    except DeftError:
+        return False
+
+
+def measure(task: str, draws: int, out: Path) -> dict[str, int]:
+    """Successes of each part on a task; written to OUT/<task>.json."""
+    file = out / f"{task}.json"
+    if not file.exists():
+        one_core()
+        rig = load_rig(task, seed=DEVELOPMENT_SCENES)
+        found = {part: sum(once(rig, part, episode) for episode in range(draws)) for part in PARTS}
+        file.write_text(json.dumps(found))
+    return dict(json.loads(file.read_text()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    done = joblib.Parallel(n_jobs=os.cpu_count(), batch_size=1)(
+        joblib.delayed(measure)(task, options.draws, options.out) for task in options.tasks)
+    print(f"| of {options.draws} | {' | '.join(options.tasks)} | mean |\n|{' --- |' * (len(options.tasks) + 2)}")
+    for part in PARTS:
+        counts = [found[part] for found in done]
+        print(f"| {part} | {' | '.join(map(str, counts))} | {np.mean(counts) / options.draws:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
