@@ -160,7 +160,7 @@ def test_what_a_search_recommended_after_some_episodes(tmp_path):
 
 def test_made_otherwise_is_refused_and_torn_notes_are(done, tmp_path):
     made = json.loads((done[0].folder / "made.json").read_text())
-    assert {"software", "prior_weights", "policies"} == set(made)
+    assert {"scenes", "software", "prior_weights", "policies"} == set(made)
     (tmp_path / "made.json").write_text(json.dumps(made | {"prior_weights": "of another"}))
     with pytest.raises(ConfigError, match="another prior_weights"):
         next(studies.run(study(tmp_path), jobs=1))
