@@ -15,11 +15,11 @@ from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.action import ActionClient
 
 from deft_bringup.graph import ComposedGraph, GraphOptions
 from deft_cem.journal import peek
 from deft_core.ros import names
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.node import call
 from deft_core.ros.qos import LATCHED
 from deft_core.ros.spun_node import SpunNode

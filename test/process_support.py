@@ -19,13 +19,13 @@ from deft_msgs.action import FineTune
 from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
 from graph_support import domain, wait_for
-from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from deft_bringup.processes import Choice, checked, node_processes
 from deft_core.ros import names
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.leaving import destroy
 from deft_core.ros.node import call
 from deft_core.ros.qos import LATCHED, SENSOR

@@ -11,7 +11,6 @@ from deft_msgs.action import FitPolicy, Rollout
 from deft_msgs.msg import ObjectObservation
 from deft_msgs.srv import PredictResidual
 from graph_support import ABORTED, SUCCEEDED, wait_for
-from rclpy.action import ActionClient
 from rosbags.rosbag2 import Reader
 
 from deft_bag.episodes import read_session
@@ -19,6 +18,7 @@ from deft_cem.search.gaussian import Scored, best
 from deft_core.residual import SHARES
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
+from deft_core.ros.action_client import ActionClient
 from deft_policy.config import PolicyConfig
 from deft_policy.fitting import Features, fit_policy
 from deft_policy.storage import restore, store

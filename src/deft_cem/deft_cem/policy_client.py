@@ -9,7 +9,6 @@ import numpy as np
 from deft_msgs.action import FitPolicy
 from deft_msgs.msg import ObjectObservation
 from deft_msgs.srv import PredictResidual
-from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
@@ -18,6 +17,7 @@ from deft_core.errors import DeftError, Interrupted
 from deft_core.residual import ResidualSpace
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import Array, GraspParameters
 

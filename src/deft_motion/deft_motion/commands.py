@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from action_msgs.msg import GoalStatus
-from rclpy.action.client import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
 from deft_core.errors import ConfigError, DeftError
 from deft_core.hardware import ArmInterface
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.qos import COMMAND
 from deft_motion import codes
 

@@ -11,10 +11,10 @@ from action_msgs.msg import GoalStatus
 from deft_msgs.action import Evaluate, FineTune, Rollout
 from deft_msgs.msg import SessionStatus
 from deft_msgs.srv import AmendReward, ControlSession, SubmitReward
-from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from deft_core.ros import names, qos
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.node import CallTimeout, call, wait
 from deft_core.ros.spun_node import SpunNode
 

@@ -10,7 +10,6 @@ from action_msgs.msg import GoalStatus
 from deft_msgs.action import ExecuteGrasp, Park
 from deft_msgs.msg import Affordance, ObjectObservation
 from deft_msgs.srv import CheckGrasp, Observe, PredictAffordance, RetargetHand
-from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
@@ -18,6 +17,7 @@ from deft_core.descriptions import TaskConfig
 from deft_core.errors import NODE_LOST, DeftError, Interrupted
 from deft_core.ros import conversions as conv
 from deft_core.ros import names
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.heartbeat import Pulses
 from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import GraspParameters

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rclpy.action.client import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
 from deft_core.errors import ConfigError, DeftError
 from deft_core.hardware import MoveItConfig
 from deft_core.ros import conversions as conv
+from deft_core.ros.action_client import ActionClient
 from deft_core.ros.node import CallTimeout, call, wait, wait_for_server
 from deft_core.types import Array, Pose
 from deft_motion import codes
