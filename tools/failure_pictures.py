@@ -19,20 +19,19 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from deft_bench.sessions import TRIAL_SEED
+from deft_bench.sessions import TRIAL_SEED, grasp_of
 from deft_bench.sim_robot import SimRobot, load_rig
 from deft_bench.studies import OBJECTS, TASKS
 from deft_bringup.rehearsal import Film, lay
 from deft_cem.summary import read
 from deft_core.errors import DeftError
 from deft_core.types import GraspParameters
+from deft_core.vision import Picture
 from deft_sim.world import TICK_SECONDS
 
 KINDS, TRIES = 3, 6  # pictures a task, failures executed again for one of them
 TILE, CAPTION = 300, 36  # pixels
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,12 @@ def kind_of(e: dict[str, Any]) -> str:
     """In words that are the same for all failures of a kind."""
     if e["status"] != "scored":
         return "could not be planned" if e["status"] == "infeasible" else "given up"
-    return f"{e['note']} ({e['stop_reason']})" if e["stop_reason"] else str(e["note"])
+    return in_words(e["note"], e["stop_reason"])
+
+
+def in_words(note: str, stop_reason: str) -> str:
+    """What was said of a grasp, and what stopped it."""
+    return f"{note} ({stop_reason})" if stop_reason else note
 
 
 def failures(folder: Path, row: str) -> tuple[list[Failure], Counter[str]]:
@@ -59,10 +63,7 @@ def failures(folder: Path, row: str) -> tuple[list[Failure], Counter[str]]:
         for e in summary["episodes"]:
             trials[summary["object_set"]] += 1
             if e["success"] is not True:
-                xi = e["executed"]
-                grasp = GraspParameters(np.array(xi["contact"]), np.array(xi["wrist_rotation"]), tuple(xi["joint_names"]),
-                                        np.array(xi["joints"]), "allegro_right") if xi else None
-                found.append(Failure(kind_of(e), summary["object_set"], e["episode"], grasp))
+                found.append(Failure(kind_of(e), summary["object_set"], e["episode"], grasp_of(e["executed"])))
     return found, trials
 
 
@@ -79,8 +80,7 @@ def again(rig: SimRobot, failure: Failure) -> tuple[Picture, str] | None:
         return None
     ends = {name: end for name, _, end in done.phases}
     end = ends.get("hold", ends.get("trajectory", ends.get("squeeze", done.phases[-1][2])))
-    said = f"{verdict.note} ({done.stop_reason})" if done.stop_reason else verdict.note
-    return film.at([end])[0], said
+    return film.at([end])[0], in_words(verdict.note, done.stop_reason)
 
 
 def tile(picture: Picture, lines: tuple[str, ...]) -> Picture:

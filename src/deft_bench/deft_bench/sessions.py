@@ -199,11 +199,16 @@ def recorded(folder: Path, summary: dict[str, Any], space: ResidualSpace, text: 
                            space, known, ())
 
 
+def grasp_of(record: dict[str, Any] | None) -> GraspParameters | None:
+    """A grasp as summaries write it; None where there is none."""
+    if not record:
+        return None
+    return GraspParameters(np.array(record["contact"]), np.array(record["wrist_rotation"]), tuple(record["joint_names"]),
+                           np.array(record["joints"]), HAND)
+
+
 def _episode(crops: Path, e: dict[str, Any]) -> RecordedEpisode:
-    xi = None
-    if e["xi"]:
-        xi = GraspParameters(np.array(e["xi"]["contact"]), np.array(e["xi"]["wrist_rotation"]),
-                             tuple(e["xi"]["joint_names"]), np.array(e["xi"]["joints"]), HAND)
+    xi = grasp_of(e["xi"])
     reward = np.nan if e["reward"] is None else e["reward"]
     return RecordedEpisode(e["episode"], e["attempt"], 0, e["status"], reward, e["reward_source"], e["success"], e["control"],
                            e["repeat_of"], e["note"], xi, None, np.array(e["eps"] or []), crop_of(crops, e["episode"]), (), {})
