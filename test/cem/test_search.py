@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from deft_cem.search.config import SearchConfig
 from deft_cem.search.deft_plus import normal_scores
 from deft_cem.search.gaussian import Scored
 from deft_cem.session import ScoredEpisode
-from deft_core.config import default_config_dir
+from deft_core.config import default_config_dir, find, load
+from deft_core.descriptions import HandConfig
 from deft_core.errors import ConfigError
 
 JOINTS = tuple(f"j{i}" for i in range(16))
+HANDS = ("allegro_left", "allegro_right", "allegro_soft", "dash_right", "leap_right", "shadow_right")
 ALGORITHMS = ("deft", "deft_plus", "cma", "bo", "random")
 
 
@@ -145,18 +148,15 @@ def test_only_the_order_of_rewards_counts_for_deft_plus(rewards, power):
 
 
 def _allegro() -> tuple[str, ...]:
-    from deft_core.config import find, load
-    from deft_core.descriptions import HandConfig
-
     return load(HandConfig, find(default_config_dir(), "hands", "allegro_right")).motors
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 10**6), st.booleans(), st.booleans())
-def test_z_and_eps_are_the_same_thing(seed, synergies, trajectory):
-    config = SearchConfig(hand_basis="synergies" if synergies else "joints", vary_trajectory=trajectory)
+@given(st.integers(0, 10**6), st.sampled_from([("joints", 16), ("synergies", 4), ("grip", 2)]), st.booleans())
+def test_z_and_eps_are_the_same_thing(seed, hand, trajectory):
+    config = SearchConfig(hand_basis=hand[0], vary_trajectory=trajectory)
     basis = make_basis(config, _allegro(), "allegro_right", default_config_dir())
-    assert basis.size == 6 + (4 if synergies else 16) + 3 * trajectory and basis.space.size == 22 + 3 * trajectory
+    assert basis.size == 6 + hand[1] + 3 * trajectory and basis.space.size == 22 + 3 * trajectory
     z = 0.5 * np.random.default_rng(seed).standard_normal(basis.size)
     eps = basis.matrix @ z
     if np.all(np.abs(eps) <= basis.space.bound):
@@ -181,6 +181,33 @@ def test_synergies_that_are_not_there(changes, hand, match):
 def test_synergies_of_another_hand_are_refused():
     with pytest.raises(ConfigError, match="make it again"):
         make_basis(SearchConfig(hand_basis="synergies"), JOINTS, "allegro_right", default_config_dir())
+
+
+@pytest.mark.parametrize("name", HANDS)
+def test_grip_closes_fingers_and_thumb_of_every_hand_as_it_squeezes(name):
+    hand = load(HandConfig, find(default_config_dir(), "hands", name))
+    basis = make_basis(SearchConfig(hand_basis="grip", sigma=(0.02, 0.2, 0.3)), hand.motors, name, default_config_dir())
+    squeeze = np.array([q for q, joint in zip(hand.squeeze, hand.joint_names, strict=True) if joint in hand.motors])
+    fingers, thumb = (basis.to_eps(z)[6:] for z in np.eye(basis.size)[-2:])
+    assert not np.any(fingers * thumb) and {n for n, q in zip(hand.motors, thumb, strict=True) if q} <= set(hand.thumb)
+    for closed, sigma in ((fingers, 0.3), (thumb, 0.15)):
+        part = squeeze * (closed != 0)
+        assert np.allclose(closed * part.max(), sigma * part) and closed.max() == pytest.approx(sigma)
+    assert np.array_equal((fingers != 0) | (thumb != 0), squeeze != 0)
+
+
+def test_grip_of_a_hand_that_is_not_there():
+    with pytest.raises(ConfigError, match="unknown hand 'nowhere'"):
+        make_basis(SearchConfig(hand_basis="grip"), JOINTS, "nowhere", default_config_dir())
+
+
+def test_a_hand_that_squeezes_nothing_has_no_grip(tmp_path):
+    (tmp_path / "hands").mkdir()
+    text = (default_config_dir() / "hands" / "allegro_right.yaml").read_text()
+    still = re.sub(r"^squeeze: .*$", f"squeeze: {[0.0] * 16}", text, flags=re.MULTILINE)
+    (tmp_path / "hands" / "allegro_right.yaml").write_text(still)
+    with pytest.raises(ConfigError, match="squeezes nothing"):
+        make_basis(SearchConfig(hand_basis="grip"), _allegro(), "allegro_right", tmp_path)
 
 
 def episodes(n: int) -> list[ScoredEpisode]:

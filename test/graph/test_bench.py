@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from graph_support import SUCCEEDED, graph_with
 
-from deft_cem.search.config import SearchConfig
 from deft_cem.search.deft import DeftConfig
 from deft_cem.summary import read
 
@@ -19,12 +18,13 @@ SEED, EPISODES, WARMUP, ELITES = 3, 6, 3, 2
 def test_a_study_and_the_graph_run_the_same_session(tmp_path):
     os.environ.setdefault("MUJOCO_GL", "egl")
     from deft_bench.sessions import Training, fine_tune
+    from deft_bench.studies import trainings
 
     short = {"deft_cem": {"search.deft.warmup": WARMUP, "search.deft.elites": ELITES}}
     with graph_with(29, seed=SEED, overrides=short) as cell:
         handle = cell.send(tmp_path / "graph", episodes=EPISODES, seed=SEED)
         assert cell.result(handle)[0] == SUCCEEDED
-    search = SearchConfig(deft=DeftConfig(warmup=WARMUP, elites=ELITES))
+    search = trainings({})["defaults"].search.model_copy(update={"deft": DeftConfig(warmup=WARMUP, elites=ELITES)})
     study = fine_tune("pick_cup", Training(search=search), SEED, EPISODES, tmp_path / "study")
     graph = read(tmp_path / "graph")
     assert [e["reward"] for e in study["episodes"]] == [e["reward"] for e in graph["episodes"]]

@@ -120,6 +120,7 @@ class HandConfig(Config):
     grasp_centre: Vector3 = Field(description="point between palm and fingers that goes to the contact, grasp frame, m")
     open_pose: tuple[float, ...] = Field(description="rad, hand open enough to approach an object")
     squeeze: tuple[float, ...] = Field(description="rad added to every joint after closing, to build up force")
+    thumb: tuple[str, ...] = Field((), description="joints of the thumb, which opposes the others when the hand closes")
     driver: DriverConfig | None = Field(None, description="none: it is started by hand")
     interface: HandInterface | None = Field(None, description="of a driver that takes no JointTrajectory; none: it does")
     retarget: dict[str, Any] = Field(description="read by deft_retarget")
@@ -135,6 +136,9 @@ class HandConfig(Config):
                 raise ValueError(f"{key} has {len(getattr(self, key))} numbers, joint_names has {n}")
         if len(set(self.joint_names)) != n:
             raise ValueError("joint_names has duplicates")
+        for joint in self.thumb:
+            if joint not in self.joint_names:
+                raise ValueError(f"thumb names the joint '{joint}': {nearest(joint, self.joint_names)}")
         for name, lo, q, hi in zip(self.joint_names, self.lower, self.open_pose, self.upper, strict=True):
             if not lo <= q <= hi:
                 raise ValueError(f"open_pose of {name} is {q}, outside [{lo}, {hi}]")

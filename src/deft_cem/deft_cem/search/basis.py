@@ -9,6 +9,7 @@ import numpy as np
 
 from deft_cem.search.config import SearchConfig
 from deft_core.config import Config, find, load
+from deft_core.descriptions import HandConfig
 from deft_core.errors import ConfigError
 from deft_core.residual import ResidualSpace
 from deft_core.types import Array
@@ -59,15 +60,17 @@ def make_basis(config: SearchConfig, joint_names: tuple[str, ...], hand: str, co
 
     Args:
         joint_names: the hand's motors.
-        hand: names the file of synergies.
+        hand: names the files that tell its synergies and how it closes.
 
     Raises:
-        ConfigError: there are no synergies of this hand, or not as many.
+        ConfigError: there are no synergies of this hand, or not as many; there is no such hand.
     """
     space = config.space(joint_names)
     hand_part = np.diag(space.sigma[ARM:ARM + len(joint_names)])
     if config.hand_basis == "synergies":
         hand_part = _synergies(config, joint_names, hand, config_dir)
+    elif config.hand_basis == "grip":
+        hand_part = _grip(config, joint_names, hand, config_dir)
     blocks = [np.diag(space.sigma[:3]), np.diag(space.sigma[3:ARM]), hand_part]
     if config.vary_trajectory:
         blocks.append(np.diag(space.sigma[ARM + len(joint_names):]))
@@ -93,3 +96,18 @@ def _synergies(config: SearchConfig, joint_names: tuple[str, ...], hand: str, co
     order = [stored.joint_names.index(name) for name in joint_names]
     components = np.array(stored.components)[:config.synergies, order].T
     return np.asarray(components * config.sigma[2] / np.sqrt((components**2).sum(axis=1).mean()))
+
+
+def _grip(config: SearchConfig, joint_names: tuple[str, ...], hand: str, config_dir: Path) -> Array:
+    """(joints, 2): the fingers, and the thumb, in the proportions in which the hand squeezes.
+
+    Of the fingers the joint that moves most moves by its sigma, of the thumb by half of that: one thumb opposes them all.
+    """
+    described = load(HandConfig, find(config_dir, "hands", hand))
+    squeeze = dict(zip(described.joint_names, described.squeeze, strict=True))
+    closing, thumb = np.array([(squeeze[name], name in described.thumb) for name in joint_names]).T
+    parts = ((closing * (thumb == 0), config.sigma[2]), (closing * thumb, config.sigma[2] / 2))
+    columns = [sigma * part / np.abs(part).max() for part, sigma in parts if part.any()]
+    if not columns:
+        raise ConfigError(f"hand '{hand}' squeezes nothing, so that `grip` varies nothing; use hand_basis: joints")
+    return np.stack(columns, axis=1)

@@ -22,9 +22,9 @@ class SearchConfig(Config):
     sigma: Groups = Field(default=(0.025, 0.22, 0.125),
                           description="first standard deviation: contact m, wrist rad, joints rad")
     bound: Groups = Field(default=(0.08, 0.80, 0.50), description="eps is clipped to this: contact m, wrist rad, joints rad")
-    hand_basis: Literal["joints", "synergies"] = Field(
-        default="joints", description="in what the hand is varied: each joint, or the synergies of human grasps "
-        "(config/synergies)")
+    hand_basis: Literal["joints", "synergies", "grip"] = Field(
+        default="joints", description="in what the hand is varied: each joint; the synergies of human grasps "
+        "(config/synergies); or how far fingers and thumb close, along the `squeeze` of its YAML")
     synergies: int = Field(default=4, ge=1, description="how many of them")
     vary_trajectory: bool = Field(default=False, description="whether eps also shifts the end of the trajectory tau")
     trajectory_sigma: float = Field(default=0.03, gt=0.0, description="first standard deviation of that, m")
