@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 from deft_core.calibration import read_hand_eye
 from deft_core.config import Config, find, load, nearest, parse, read_yaml
 from deft_core.errors import ConfigError
-from deft_core.hardware import ArmInterface, DriverConfig, HandInterface, MoveItConfig
+from deft_core.hardware import ArmInterface, DriverConfig, HandInterface, MoveItConfig, Touch
 from deft_core.hardware import Positive as Positive  # for all who describe something, as before
 from deft_core.types import Array, Intrinsics, Pose
 
@@ -120,6 +120,7 @@ class HandConfig(Config):
     grasp_centre: Vector3 = Field(description="point between palm and fingers that goes to the contact, grasp frame, m")
     open_pose: tuple[float, ...] = Field(description="rad, hand open enough to approach an object")
     squeeze: tuple[float, ...] = Field(description="rad added to every joint after closing, to build up force")
+    touch: Touch | None = Field(None, description="close on from the grasp's joints until they touch; none: no further")
     thumb: tuple[str, ...] = Field((), description="joints of the thumb, which opposes the others when the hand closes")
     driver: DriverConfig | None = Field(None, description="none: it is started by hand")
     interface: HandInterface | None = Field(None, description="of a driver that takes no JointTrajectory; none: it does")
@@ -148,6 +149,8 @@ class HandConfig(Config):
                     raise ValueError(f"coupled names the joint '{joint}': {nearest(joint, self.joint_names)}")
             if coupling.joint in self.coupled:
                 raise ValueError(f"'{name}' follows '{coupling.joint}', which follows another joint itself")
+        if self.touch and self.interface is not None and self.interface.state.source == "none":
+            raise ValueError("touch needs measured joints, and interface.state.source is none: leave touch out")
         if self.interface is not None:
             self.interface.in_driver_order(self.joint_names)
             for key in ("offset", "scale"):

@@ -66,6 +66,14 @@ class Overload(Config):
     then: Literal["open", "hold"] = Field("open", description="what the hand does; the attempt is void either way")
 
 
+class Touch(Config):
+    """How fingers close on until they touch. The joints have to be measured: one that is not heard would close to its end."""
+
+    reach: Positive = Field(1.2, description="rad further than the grasp's joints, at most")
+    behind: Positive = Field(0.12, description="rad; a joint that stays so far behind its command touches something")
+    step: Positive = Field(0.1, description="rad between two looks at the joints")
+
+
 class HandInterface(Config):
     """A hand whose driver is no JointTrajectoryController: deft_drivers' hand_node stands between (docs/on-your-robot.md).
 

@@ -13,8 +13,10 @@ import numpy as np
 
 from deft_core.descriptions import HandConfig, RobotConfig
 from deft_core.errors import DeftError
+from deft_core.hardware import Touch
 from deft_core.types import Array, GraspParameters, Pose
 from deft_motion import codes
+from deft_motion.closing import UntilTouch
 from deft_motion.gate import RobotState
 from deft_motion.grasp_plan import GraspGoal, GraspPlan, GraspPlanner
 from deft_motion.kinematics import NOTHING, ArmHandModel
@@ -31,6 +33,9 @@ PARK_ATTEMPTS = 3
 POLL_SECONDS = 0.1         # s of wall time between two looks at whether it is cancelled
 STALL_SECONDS = 3.0        # s of wall time without a joint state ends a motion
 COLLISION_STOP = "collision"
+CLOSE = 1                  # row of a plan's phases: until its end the hand follows the plan, whatever it touches
+STEP_SECONDS = 0.08        # of a step of closing until it touches
+REFUSED = (codes.GATE_REFUSED, codes.OUT_OF_WORKSPACE)
 
 
 class Cancelled(Exception):
@@ -103,7 +108,7 @@ class GraspExecutor:
                  grasp_planner: GraspPlanner, port: RobotPort) -> None:
         self._robot, self._model, self._planner = robot, model, planner
         self._grasps, self._port = grasp_planner, port
-        self._hand_speed = hand.velocity_limit
+        self._hand = hand
         self._hand_limits = np.array(hand.lower), np.array(hand.upper)
         self._open, self._park = np.array(hand.open_pose), np.array(robot.park)
         self._velocity, self._acceleration = np.array(robot.velocity_limits), np.array(robot.acceleration_limits)
@@ -208,20 +213,59 @@ class GraspExecutor:
 
     def _opening(self, duration: float) -> JointPath:
         """From where the hand is to its open pose; what it holds may press a joint past its limit."""
-        return ramp(np.clip(self._port.state().hand, *self._hand_limits), self._open, duration, self._hand_speed)
+        return ramp(np.clip(self._port.state().hand, *self._hand_limits), self._open, duration, self._hand.velocity_limit)
 
     def _grasp(self, plan: GraspPlan, done: Execution, cancelled: Callable[[], bool]) -> float:
         """Approach to hold; returns how far into plan.arm (s) the arm came."""
+        before, first = 0.0, len(done.phases)
         try:
-            self._run(plan.arm, plan.hand, plan.phases, done, cancelled)
+            if self._hand.touch is None:
+                self._run(plan.arm, plan.hand, plan.phases, done, cancelled)
+                return plan.arm.duration
+            closed = plan.phases[CLOSE][2] + 1e-9
+            way_in = plan.arm.until(closed)
+            self._run(way_in, plan.hand.until(closed), plan.phases[:CLOSE + 1], done, cancelled)
+            closing = self._close_until_touch(self._hand.touch, plan, done, cancelled)
+            before, first = way_in.duration, len(done.phases)
+            self._lead(plan, before, closing, done, cancelled)
             return plan.arm.duration
         except _TrackingLost as lost:
             done.stop_reason = COLLISION_STOP
             self._port.hold()
-            start = done.phases[-len(plan.phases)][1]
-            reached = float(np.clip(lost.stamp - start, 0.0, plan.arm.duration))
+            reached = float(np.clip(before + lost.stamp - done.phases[first][1], 0.0, plan.arm.duration))
             done.phases[:] = [(n, a, min(b, lost.stamp)) for n, a, b in done.phases if a < lost.stamp]
             return reached
+
+    def _close_until_touch(self, touch: Touch, plan: GraspPlan, done: Execution, cancelled: Callable[[], bool]) -> UntilTouch:
+        """Close on, step by step, until every finger is held up; the end of the phase `close` is then."""
+        closing = UntilTouch(self._hand, touch, plan.hand.at(plan.phases[CLOSE][2]))
+        while True:
+            state = self._port.state()
+            start, following = closing.start(state.hand), closing.further(state.hand)
+            if following is None or not self._try(None, ramp(start, following, STEP_SECONDS, self._hand.velocity_limit),
+                                                  None, done, cancelled):
+                break
+        name, began, _ = done.phases[-1]
+        done.phases[-1] = name, began, self._port.state().stamp
+        return closing
+
+    def _lead(self, plan: GraspPlan, since: float, closing: UntilTouch, done: Execution, cancelled: Callable[[], bool]) -> None:
+        """Squeeze from where the fingers touch, and go on with plan.arm from `since` (s); where the gate refuses the hand like
+        that, as it was planned."""
+        arm, measured = plan.arm.since(since), self._port.state().hand
+        began = plan.arm.duration - arm.duration
+        phases = tuple((name, max(0.0, a - began), b - began) for name, a, b in plan.phases[CLOSE + 1:])
+        for squeezed in (closing.squeezed(measured), plan.hand.positions[-1]):
+            squeeze = ramp(closing.start(measured), squeezed, phases[0][2], self._hand.velocity_limit)
+            hand = squeeze.then(still(squeezed, max(arm.duration - squeeze.duration, STEP_SECONDS)))
+            try:
+                self._run(arm, hand, phases, done, cancelled)
+                return
+            except DeftError as error:
+                if error.code not in REFUSED:
+                    raise
+                refused = error
+        raise refused
 
     def _release(self, plan: GraspPlan, reached: float, how: str, done: Execution,
                  cancelled: Callable[[], bool]) -> None:
@@ -301,13 +345,13 @@ class GraspExecutor:
         back = self._timed(came)
         return self._try(back, None, ("place", 0.0, back.duration), done, cancelled)
 
-    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float],
+    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float] | None,
              done: Execution | None, cancelled: Callable[[], bool]) -> bool:
-        """Run one phase; False, and nothing moves, when the gate refuses it."""
+        """Run one phase, or a part of one (None); False, and nothing moves, when the gate refuses it."""
         try:
-            self._run(arm, hand, (phase,), done, cancelled)
+            self._run(arm, hand, (phase,) if phase else (), done, cancelled)
         except DeftError as error:
-            if error.code not in (codes.GATE_REFUSED, codes.OUT_OF_WORKSPACE):
+            if error.code not in REFUSED:
                 raise
             return False
         return True

@@ -43,12 +43,16 @@ class JointPath:
         keep = max(1, int(np.searchsorted(self.times, time, side="right")))
         return JointPath(self.times[:keep], self.positions[:keep], self.velocities[:keep])
 
+    def since(self, time: float) -> JointPath:
+        """The part from the last point before a time on, s, at most its last two points."""
+        first = min(max(0, int(np.searchsorted(self.times, time, side="right")) - 1), len(self.times) - 2)
+        return JointPath(self.times[first:] - self.times[first], self.positions[first:], self.velocities[first:])
+
     def then(self, other: JointPath) -> JointPath:
         """This path followed by another that starts where it ends."""
         return JointPath(np.concatenate([self.times, self.duration + other.times[1:]]),
                          np.vstack([self.positions, other.positions[1:]]),
                          np.vstack([self.velocities, other.velocities[1:]]))
-
 
     def window(self, now: float) -> tuple[JointPath, bool]:
         """What a controller is told `now` s into the path, and whether it is all the rest (deft_core.streaming).
