@@ -1,11 +1,12 @@
 """Which part of the prior's grasp holds a task back: each in turn is replaced by that of a competent grasp.
 
-    . .venv/deft_env.sh && python benchmarks/parts.py --out build/parts [--draws 20]     (about 10 min on 2 cores)
+    . .venv/deft_env.sh && python benchmarks/parts.py --out build/parts [--draws 20]     (about 15 min on 2 cores)
 
 The prior sees the table through camera and perception, as in a session; what replaces parts of its answer is the grasp that the
-simulator's truth allows (`deft_sim.oracle`). `closed` is the prior with all fingers bent further, by the hand's squeeze
-once more, twice, three times. Scenes of seed 2000, train objects: nothing else is reported on them. Prints a table of
-docs/results.md; tasks that OUT has already are not run again.
+simulator's truth allows (`deft_sim.oracle`). `fingers +0.6, thumb +0.3` is the prior with fingers and thumb bent so much
+further, rad a joint; `closed until it touches` goes on until the joints are held up (`touch` of a hand's YAML). Scenes of seed
+2000, train objects: nothing else is reported on them. Prints a table of docs/results.md; tasks that OUT has already are not
+run again.
 """
 
 from __future__ import annotations
@@ -27,16 +28,21 @@ from deft_bench.sim_robot import SimRobot, load_rig
 from deft_bench.studies import DEVELOPMENT_SCENES, TASKS
 from deft_bringup.rehearsal import lay
 from deft_core.errors import DeftError
+from deft_core.hardware import Touch
 from deft_core.types import GraspParameters
 from deft_sim.oracle import competent_grasp
 
+CLOSED = ((0.3, 0.3), (0.6, 0.6), (0.9, 0.9), (0.6, 0.0), (0.9, 0.0), (0.6, 0.3), (0.9, 0.3), (1.2, 0.3), (0.3, 0.9))  # rad
+UNTIL_TOUCH = "the prior, closed until it touches"
 Mixed = Callable[[GraspParameters, GraspParameters, SimRobot], GraspParameters]
 
 
-def closed(times: int) -> Mixed:
-    """The prior with its fingers bent further by so many squeezes, within the joints' limits."""
+def closed(fingers: float, thumb: float) -> Mixed:
+    """The prior with its fingers and its thumb bent further, rad, in the proportions in which the hand squeezes."""
     def mixed(prior: GraspParameters, _: GraspParameters, rig: SimRobot) -> GraspParameters:
-        return replace(prior, joints=rig.hand.followed(prior.joints + times * np.array(rig.hand.squeeze)))
+        squeeze = np.array(rig.hand.squeeze)
+        further = np.where([name in rig.hand.thumb for name in rig.hand.joint_names], thumb, fingers)
+        return replace(prior, joints=rig.hand.followed(prior.joints + further * squeeze / squeeze.max()))
 
     return mixed
 
@@ -48,7 +54,8 @@ PARTS: dict[str, Mixed] = {
     "fingers": lambda prior, best, rig: replace(prior, joints=best.joints),
     "contact and fingers": lambda prior, best, rig: replace(prior, contact=best.contact, joints=best.joints),
     "all": lambda prior, best, rig: best,
-    **{f"closed +{times}": closed(times) for times in (1, 2, 3)},
+    UNTIL_TOUCH: lambda prior, best, rig: prior,
+    **{f"fingers +{fingers}, thumb +{thumb}": closed(fingers, thumb) for fingers, thumb in CLOSED},
 }
 
 
@@ -69,7 +76,9 @@ def measure(task: str, draws: int, out: Path) -> dict[str, int]:
     if not file.exists():
         one_core()
         rig = load_rig(task, seed=DEVELOPMENT_SCENES)
-        found = {part: sum(once(rig, part, episode) for episode in range(draws)) for part in PARTS}
+        touching = SimRobot(rig.robot, rig.hand.model_copy(update={"touch": Touch()}), rig.task, DEVELOPMENT_SCENES)
+        found = {part: sum(once(touching if part == UNTIL_TOUCH else rig, part, episode) for episode in range(draws))
+                 for part in PARTS}
         file.write_text(json.dumps(found))
     return dict(json.loads(file.read_text()))
 
