@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 
@@ -82,6 +83,8 @@ def test_a_second_graph_in_the_domain_is_refused_and_the_first_goes_on(tmp_path)
         result = watcher.send(tmp_path / "s")
         wait_for(lambda: watcher.state() == "executing", 90, "the arm to move")
         second = Processes(Choice(sim=True), 12, tmp_path / "second")
+        for process in second.running.values():  # eight that start at once leave the first no time for heartbeats on two cores
+            os.setpriority(os.PRIO_PROCESS, process.pid, 10)
         try:
             assert {name: process.wait(60) for name, process in second.running.items()} == dict.fromkeys(second.specs, 1)
         finally:
