@@ -44,7 +44,7 @@ class UntilTouch:
         return self.command
 
     def start(self, measured: Array) -> Array:
-        """(n,) rad, where the next path begins: at the command, or as near to it as the gate lets a path begin."""
+        """(n,) rad, where the next path begins: at the command, or within SLACK of the joints, as the gate asks."""
         return np.asarray(measured + np.clip(self.command - measured, -SLACK, SLACK))
 
     def squeezed(self, measured: Array) -> Array:

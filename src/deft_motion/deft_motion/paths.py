@@ -44,7 +44,7 @@ class JointPath:
         return JointPath(self.times[:keep], self.positions[:keep], self.velocities[:keep])
 
     def since(self, time: float) -> JointPath:
-        """The part from the last point before a time on, s, at most its last two points."""
+        """The part from the last point before a time on, s, at least its last two points."""
         first = min(max(0, int(np.searchsorted(self.times, time, side="right")) - 1), len(self.times) - 2)
         return JointPath(self.times[first:] - self.times[first], self.positions[first:], self.velocities[first:])
 
