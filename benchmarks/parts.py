@@ -40,9 +40,8 @@ Mixed = Callable[[GraspParameters, GraspParameters, SimRobot], GraspParameters]
 def closed(fingers: float, thumb: float) -> Mixed:
     """The prior with its fingers and its thumb bent further, rad, in the proportions in which the hand squeezes."""
     def mixed(prior: GraspParameters, _: GraspParameters, rig: SimRobot) -> GraspParameters:
-        squeeze = np.array(rig.hand.squeeze)
-        further = np.where([name in rig.hand.thumb for name in rig.hand.joint_names], thumb, fingers)
-        return replace(prior, joints=rig.hand.followed(prior.joints + further * squeeze / squeeze.max()))
+        closing = rig.hand.closing()
+        return replace(prior, joints=rig.hand.followed(prior.joints + fingers * closing[0] + thumb * closing[1]))
 
     return mixed
 

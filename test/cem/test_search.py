@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from retarget_hands import HANDS, load_hand
 
 from deft_cem.methods import FixedMethod, SearchMethod
 from deft_cem.search import make_search
@@ -17,12 +18,10 @@ from deft_cem.search.config import SearchConfig
 from deft_cem.search.deft_plus import normal_scores
 from deft_cem.search.gaussian import Scored
 from deft_cem.session import ScoredEpisode
-from deft_core.config import default_config_dir, find, load
-from deft_core.descriptions import HandConfig
+from deft_core.config import default_config_dir
 from deft_core.errors import ConfigError
 
 JOINTS = tuple(f"j{i}" for i in range(16))
-HANDS = ("allegro_left", "allegro_right", "allegro_soft", "dash_right", "leap_right", "shadow_right")
 ALGORITHMS = ("deft", "deft_plus", "cma", "bo", "random")
 
 
@@ -148,7 +147,7 @@ def test_only_the_order_of_rewards_counts_for_deft_plus(rewards, power):
 
 
 def _allegro() -> tuple[str, ...]:
-    return load(HandConfig, find(default_config_dir(), "hands", "allegro_right")).motors
+    return load_hand("allegro_right").motors
 
 
 @settings(max_examples=30)
@@ -183,9 +182,9 @@ def test_synergies_of_another_hand_are_refused():
         make_basis(SearchConfig(hand_basis="synergies"), JOINTS, "allegro_right", default_config_dir())
 
 
-@pytest.mark.parametrize("name", HANDS)
+@pytest.mark.parametrize("name", (*HANDS, "allegro_soft"))
 def test_grip_closes_fingers_and_thumb_of_every_hand_as_it_squeezes(name):
-    hand = load(HandConfig, find(default_config_dir(), "hands", name))
+    hand = load_hand(name)
     basis = make_basis(SearchConfig(hand_basis="grip", sigma=(0.02, 0.2, 0.3)), hand.motors, name, default_config_dir())
     squeeze = np.array([q for q, joint in zip(hand.squeeze, hand.joint_names, strict=True) if joint in hand.motors])
     fingers, thumb = (basis.to_eps(z)[6:] for z in np.eye(basis.size)[-2:])

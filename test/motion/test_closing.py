@@ -8,28 +8,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from retarget_hands import HANDS, load_hand
 
 from deft_bench.sim_robot import SimRobot
-from deft_core.config import default_config_dir, find, load, parse
+from deft_core.config import parse
 from deft_core.descriptions import HandConfig
 from deft_core.errors import ConfigError, DeftError
 from deft_core.hardware import Touch
 from deft_motion import codes
 from deft_motion.closing import SLACK, UntilTouch
 
-HANDS = ("allegro_right", "dash_right", "leap_right", "shadow_right")
-
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(HANDS), st.integers(0, 10**6))
 def test_every_joint_closes_until_it_is_held_up_or_at_its_end(name, seed):
-    hand = load(HandConfig, find(default_config_dir(), "hands", name))
+    hand = load_hand(name)
     rng, touch = np.random.default_rng(seed), Touch()
     lower, upper, closes = np.array(hand.lower), np.array(hand.upper), np.array(hand.squeeze) > 0
     grasp = hand.followed(rng.uniform(lower, upper))
-    wall = grasp + rng.uniform(0.0, 1.5, len(grasp))  # where something is in the joint's way
-    if hand.coupled:
-        wall = np.full(len(grasp), np.inf)  # joints of one motor touch at different times
+    source, ratio = hand.coupling()
+    walls = grasp + rng.uniform(0.0, 1.5, len(grasp))  # where something is in the joint's way
+    barred = np.full(len(hand.motors), np.inf)
+    np.minimum.at(barred, source, walls / ratio)
+    wall = ratio * barred[source]  # a motor stops where the first of its joints does
     closing, measured = UntilTouch(hand, touch, grasp), np.minimum(grasp, wall)
     for _ in range(100):
         assert np.all(np.abs(closing.start(measured) - measured) <= SLACK + 1e-9)
@@ -44,15 +45,42 @@ def test_every_joint_closes_until_it_is_held_up_or_at_its_end(name, seed):
     assert np.allclose(measured[touched], wall[touched]), "held up where something is"
     assert np.all(closing.command[touched] <= wall[touched] + touch.behind + touch.step + 1e-9), "and not pressed further"
     assert np.allclose(closing.command[~closes], grasp[~closes])
-    if not hand.coupled:
-        free = closes & (wall > furthest)
-        assert np.allclose(closing.command[free], furthest[free])
-        wanted = np.clip(wall + np.array(hand.squeeze), lower, upper)
-        assert np.allclose(closing.squeezed(measured)[touched], wanted[touched])
+    free = closes & (wall > furthest)
+    assert np.allclose(closing.command[free], furthest[free])
+    wanted = hand.followed(np.where(closes, wall + np.array(hand.squeeze), closing.command))
+    assert np.allclose(closing.squeezed(measured)[touched], wanted[touched])
+
+
+def test_what_holds_up_one_joint_of_a_motor_holds_up_the_motor():
+    """Measured apart, one of the two may seem to go on."""
+    hand = load_hand("dash_right")
+    closing, held = UntilTouch(hand, Touch(), np.array(hand.open_pose)), hand.joint_names.index("index_pip")
+    for _ in range(100):
+        measured = closing.command.copy()
+        measured[held] = min(measured[held], 0.3)
+        if closing.further(measured) is None:
+            break
+    else:
+        pytest.fail("it closed for ever")
+    assert closing.command[held] < 0.6 and closing.command[hand.joint_names.index("middle_pip")] > 0.6
+
+
+def test_joints_that_close_the_other_way_do():
+    """A hand whose fingers bend by negative angles: the mirror image, joint by joint."""
+    hand = load_hand("allegro_right")
+    other = hand.model_copy(update={"squeeze": tuple(-q for q in hand.squeeze), "lower": tuple(-q for q in hand.upper),
+                                    "upper": tuple(-q for q in hand.lower)})
+    grasp, commands = hand.followed(np.array(hand.open_pose)), []
+    for described, sign in ((hand, 1.0), (other, -1.0)):
+        closing, told = UntilTouch(described, Touch(), sign * grasp), []
+        while (command := closing.further(closing.command)) is not None:
+            told.append(sign * command)
+        commands.append(told)
+    assert len(commands[0]) >= 10 and np.allclose(commands[0], commands[1])
 
 
 def test_a_hand_that_is_not_heard_may_not_close_until_it_touches():
-    data = load(HandConfig, find(default_config_dir(), "hands", "allegro_right")).model_dump(mode="json")
+    data = load_hand("allegro_right").model_dump(mode="json")
     data["touch"] = {}
     assert parse(HandConfig, data, "hand").touch == Touch()
     data["interface"]["state"] = {"source": "none"}

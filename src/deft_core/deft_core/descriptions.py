@@ -189,6 +189,13 @@ class HandConfig(Config):
         np.minimum.at(upper, source, ends.max(axis=0))
         return lower, upper
 
+    def closing(self) -> tuple[Array, Array]:
+        """How fingers, and how the thumb, close: (n,) each, in the proportions of `squeeze`, what moves most by 1;
+        zeros where nothing of them closes."""
+        squeeze, thumb = np.array(self.squeeze), np.array([name in self.thumb for name in self.joint_names])
+        fingers, opposing = (part / (np.abs(part).max() or 1.0) for part in (squeeze * ~thumb, squeeze * thumb))
+        return fingers, opposing
+
     @property
     def motors(self) -> tuple[str, ...]:
         """The joints that move on their own; the others are coupled to them."""

@@ -25,22 +25,27 @@ class UntilTouch:
     def __init__(self, hand: HandConfig, touch: Touch, grasp: Array) -> None:
         self._hand, self._touch = hand, touch
         self._squeeze = np.array(hand.squeeze)
-        self._closes = self._squeeze > 0.0
-        self._furthest = hand.followed(np.where(self._closes, grasp + touch.reach, grasp))
-        self._free = self._closes.copy()
+        self._way = np.sign(self._squeeze)
+        self._furthest = hand.followed(grasp + touch.reach * self._way)
+        self._free = self._way != 0.0
         self.command = np.asarray(grasp, float)
 
     def further(self, measured: Array) -> Array | None:
         """(n,) rad, a step on of the joints that nothing holds up; None when there is none left.
 
+        What holds one joint up holds up those of the same motor.
+
         Args:
             measured: (n,) rad, where the hand came to rest.
         """
-        self._free &= (self.command - measured < self._touch.behind) & (self.command < self._furthest - 1e-9)
+        behind, left = (self.command - measured) * self._way, (self._furthest - self.command) * self._way
+        self._free &= (behind < self._touch.behind) & (left > 1e-9)
+        source, _ = self._hand.coupling()
+        self._free &= ~np.isin(source, source[~self._free])
         if not self._free.any():
             return None
-        stepped = np.where(self._free, self.command + self._touch.step, self.command)
-        self.command = np.minimum(self._hand.followed(stepped), np.maximum(self._furthest, self.command))
+        step = np.where(self._free, np.minimum(self._touch.step, left), 0.0)
+        self.command = self._hand.followed(self.command + step * self._way)
         return self.command
 
     def start(self, measured: Array) -> Array:
@@ -49,4 +54,4 @@ class UntilTouch:
 
     def squeezed(self, measured: Array) -> Array:
         """(n,) rad, beyond where the joints touch by the hand's squeeze; joints that do not close stay as commanded."""
-        return self._hand.followed(np.where(self._closes, measured + self._squeeze, self.command))
+        return self._hand.followed(np.where(self._way != 0.0, measured + self._squeeze, self.command))

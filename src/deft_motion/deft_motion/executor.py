@@ -242,8 +242,10 @@ class GraspExecutor:
         while True:
             state = self._port.state()
             start, following = closing.start(state.hand), closing.further(state.hand)
-            if following is None or not self._try(None, ramp(start, following, STEP_SECONDS, self._hand.velocity_limit),
-                                                  None, done, cancelled):
+            if following is None:
+                break
+            step = ramp(start, following, STEP_SECONDS, self._hand.velocity_limit)
+            if not self._try(None, step, ("close", 0.0, step.duration), None, cancelled):
                 break
         name, began, _ = done.phases[-1]
         done.phases[-1] = name, began, self._port.state().stamp
@@ -345,11 +347,11 @@ class GraspExecutor:
         back = self._timed(came)
         return self._try(back, None, ("place", 0.0, back.duration), done, cancelled)
 
-    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float] | None,
+    def _try(self, arm: JointPath | None, hand: JointPath | None, phase: tuple[str, float, float],
              done: Execution | None, cancelled: Callable[[], bool]) -> bool:
-        """Run one phase, or a part of one (None); False, and nothing moves, when the gate refuses it."""
+        """Run one phase; False, and nothing moves, when the gate refuses it."""
         try:
-            self._run(arm, hand, (phase,) if phase else (), done, cancelled)
+            self._run(arm, hand, (phase,), done, cancelled)
         except DeftError as error:
             if error.code not in REFUSED:
                 raise

@@ -104,10 +104,9 @@ def _grip(config: SearchConfig, joint_names: tuple[str, ...], hand: str, config_
     Of the fingers the joint that moves most moves by its sigma, of the thumb by half of that: one thumb opposes them all.
     """
     described = load(HandConfig, find(config_dir, "hands", hand))
-    squeeze = dict(zip(described.joint_names, described.squeeze, strict=True))
-    closing, thumb = np.array([(squeeze[name], name in described.thumb) for name in joint_names]).T
-    parts = ((closing * (thumb == 0), config.sigma[2]), (closing * thumb, config.sigma[2] / 2))
-    columns = [sigma * part / np.abs(part).max() for part, sigma in parts if part.any()]
+    order = [described.joint_names.index(name) for name in joint_names]
+    fingers, thumb = (part[order] for part in described.closing())
+    columns = [sigma * part for part, sigma in ((fingers, config.sigma[2]), (thumb, config.sigma[2] / 2)) if part.any()]
     if not columns:
         raise ConfigError(f"hand '{hand}' squeezes nothing, so that `grip` varies nothing; use hand_basis: joints")
     return np.stack(columns, axis=1)
