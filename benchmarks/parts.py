@@ -3,10 +3,9 @@
     . .venv/deft_env.sh && python benchmarks/parts.py --out build/parts [--draws 20]     (about 15 min on 2 cores)
 
 The prior sees the table through camera and perception, as in a session; what replaces parts of its answer is the grasp that the
-simulator's truth allows (`deft_sim.oracle`). `fingers +0.6, thumb +0.3` is the prior with fingers and thumb bent so much
-further, rad a joint; `closed until it touches` goes on until the joints are held up (`touch` of a hand's YAML). Scenes of seed
-2000, train objects: nothing else is reported on them. Prints a table of docs/results.md; tasks that OUT has already are not
-run again.
+simulator's truth allows (`deft_sim.oracle`). `closed as planned` does without `touch` of the hand's YAML: the fingers go no
+further than the prior has them. Scenes of seed 2000, train objects: nothing else is reported on them. Prints a table of
+docs/results.md; tasks that OUT has already are not run again.
 """
 
 from __future__ import annotations
@@ -28,33 +27,20 @@ from deft_bench.sim_robot import SimRobot, load_rig
 from deft_bench.studies import DEVELOPMENT_SCENES, TASKS
 from deft_bringup.rehearsal import lay
 from deft_core.errors import DeftError
-from deft_core.hardware import Touch
 from deft_core.types import GraspParameters
 from deft_sim.oracle import competent_grasp
 
-CLOSED = ((0.3, 0.3), (0.6, 0.6), (0.9, 0.9), (0.6, 0.0), (0.9, 0.0), (0.6, 0.3), (0.9, 0.3), (1.2, 0.3), (0.3, 0.9))  # rad
-UNTIL_TOUCH = "the prior, closed until it touches"
-Mixed = Callable[[GraspParameters, GraspParameters, SimRobot], GraspParameters]
-
-
-def closed(fingers: float, thumb: float) -> Mixed:
-    """The prior with its fingers and its thumb bent further, rad, in the proportions in which the hand squeezes."""
-    def mixed(prior: GraspParameters, _: GraspParameters, rig: SimRobot) -> GraspParameters:
-        closing = rig.hand.closing()
-        return replace(prior, joints=rig.hand.followed(prior.joints + fingers * closing[0] + thumb * closing[1]))
-
-    return mixed
-
+AS_PLANNED = "the prior, closed as planned"
+Mixed = Callable[[GraspParameters, GraspParameters], GraspParameters]
 
 PARTS: dict[str, Mixed] = {
-    "the prior": lambda prior, best, rig: prior,
-    "contact": lambda prior, best, rig: replace(prior, contact=best.contact),
-    "wrist": lambda prior, best, rig: replace(prior, wrist_rotation=best.wrist_rotation),
-    "fingers": lambda prior, best, rig: replace(prior, joints=best.joints),
-    "contact and fingers": lambda prior, best, rig: replace(prior, contact=best.contact, joints=best.joints),
-    "all": lambda prior, best, rig: best,
-    UNTIL_TOUCH: lambda prior, best, rig: prior,
-    **{f"fingers +{fingers}, thumb +{thumb}": closed(fingers, thumb) for fingers, thumb in CLOSED},
+    "the prior": lambda prior, best: prior,
+    "contact": lambda prior, best: replace(prior, contact=best.contact),
+    "wrist": lambda prior, best: replace(prior, wrist_rotation=best.wrist_rotation),
+    "fingers": lambda prior, best: replace(prior, joints=best.joints),
+    "contact and wrist": lambda prior, best: replace(prior, contact=best.contact, wrist_rotation=best.wrist_rotation),
+    "all": lambda prior, best: best,
+    AS_PLANNED: lambda prior, best: prior,
 }
 
 
@@ -63,7 +49,7 @@ def once(rig: SimRobot, part: str, episode: int) -> bool:
     lay(rig, "train", episode)
     try:
         seen = rig.observe()
-        grasp = PARTS[part](rig.predict(seen, episode), competent_grasp(rig.world), rig)
+        grasp = PARTS[part](rig.predict(seen, episode), competent_grasp(rig.world))
         return bool(rig.execute(seen, grasp, episode)[1].success)
     except DeftError:
         return False
@@ -75,8 +61,8 @@ def measure(task: str, draws: int, out: Path) -> dict[str, int]:
     if not file.exists():
         one_core()
         rig = load_rig(task, seed=DEVELOPMENT_SCENES)
-        touching = SimRobot(rig.robot, rig.hand.model_copy(update={"touch": Touch()}), rig.task, DEVELOPMENT_SCENES)
-        found = {part: sum(once(touching if part == UNTIL_TOUCH else rig, part, episode) for episode in range(draws))
+        numb = SimRobot(rig.robot, rig.hand.model_copy(update={"touch": None}), rig.task, DEVELOPMENT_SCENES)
+        found = {part: sum(once(numb if part == AS_PLANNED else rig, part, episode) for episode in range(draws))
                  for part in PARTS}
         file.write_text(json.dumps(found))
     return dict(json.loads(file.read_text()))

@@ -47,6 +47,7 @@ def test_grasp_frame_and_clearance_agree_with_the_simulator(robot, hand, model, 
         mujoco.mj_forward(m, d)
         at_palm = Pose(d.xpos[palm].copy(), Rotation.from_matrix(d.xmat[palm].reshape(3, 3))) @ hand.grasp_frame.pose()
         assert np.allclose(model.grasp_pose(arm).matrix(), at_palm.matrix(), atol=1e-5)
+        assert np.array_equal(model.palm_position(arm), model.grasp_pose(arm).position)
         lowest = np.inf
         for g in range(m.ngeom):
             if m.body(m.geom_bodyid[g]).name in ("link5", "link6", "link7") and m.geom_contype[g]:
@@ -93,7 +94,7 @@ def test_broad_phase_misses_nothing(robot, hand, model):
 
 def test_what_stands_on_the_table_is_solid_down_to_it_until_it_is_forgotten(robot, model, hand):
     fingers, arm = np.array(hand.open_pose), np.array(robot.ready)
-    x, y, z = model.grasp_pose(arm).position
+    x, y, z = model.palm_position(arm)
     assert not model.colliding(arm, fingers)
     model.set_surroundings(np.array([[x, y, z + 0.3]]))  # a lid above: what is under it was not seen
     assert "stands on the table" in model.colliding(arm, fingers) and model.knows_surroundings

@@ -170,7 +170,7 @@ def postures(robot: RobotConfig, hand: HandConfig) -> Finding:
     """Whether the arm may be where it is sent by itself: parked, and ready."""
     model = ArmHandModel(robot, hand)
     for name in ("park", "ready"):
-        palm = model.grasp_pose(np.array(getattr(robot, name))).position
+        palm = model.palm_position(np.array(getattr(robot, name)))
         if np.any(palm < robot.workspace.lower) or np.any(palm > robot.workspace.upper):
             return Finding("postures", Grade.fail, f"{name} has the palm at {palm.round(2).tolist()} m, outside the workspace; "
                            f"move {name}, or widen the workspace in the robot's YAML")

@@ -351,6 +351,7 @@ class TaskConfig(Config):
     hold_seconds: NonNegative = 1.0
     release: Literal["place_back", "open"] = Field(
         description="place_back: run the trajectory backwards, then open; open: open where the trajectory ends")
+    gentle: bool = Field(False, description="what is held tears or gives way: no hand closes until it touches here")
     heuristic_wrist: str = Field(description="named wrist orientation of the heuristic prior, or 'random'")
     operator_hint: str = Field(description="what the operator is told to look at when scoring")
     look: dict[str, Any] = Field(default_factory=dict, description="read by deft_perception")

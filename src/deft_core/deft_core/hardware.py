@@ -71,7 +71,7 @@ class Touch(Config):
 
     reach: Positive = Field(1.2, description="rad further than the grasp's joints, at most")
     behind: Positive = Field(0.12, description="rad; a joint that stays so far behind its command touches something")
-    step: Positive = Field(0.1, description="rad between two looks at the joints")
+    step: Positive = Field(0.2, description="rad between two looks at the joints")
 
 
 class HandInterface(Config):

@@ -18,11 +18,11 @@ SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 @dataclass(frozen=True)
 class ResidualSpace:
-    """Names, units, scale and bounds of eps = (contact 3, wrist 3, hand joints n[, end of the trajectory 3]).
+    """Names, units, scale and bounds of eps = (contact 3, wrist 3, hand joints n[, shift of the trajectory 3]).
 
     eps is added in metres and radians after the depth look-up; its wrist part composes on the
     right: R(xi) * exp(eps). For a 16-joint hand it has 22 numbers (paper section 1.2), and three more where the
-    trajectory tau is varied, too: how far its end is shifted, metres, base frame.
+    trajectory tau is varied, too: how far it is shifted, metres, base frame.
 
     Attributes:
         joint_names: hand joints that have a motor, URDF names; joints coupled to them follow at execution.
@@ -55,7 +55,7 @@ class ResidualSpace:
         return space
 
     def with_trajectory(self, sigma: float, bound: float) -> ResidualSpace:
-        """The same with the end of the trajectory; `sigma` and `bound` in metres."""
+        """The same with a shift of the trajectory; `sigma` and `bound` in metres."""
         return replace(self, sigma=np.append(self.sigma, [sigma] * 3), bound=np.append(self.bound, [bound] * 3),
                        trajectory=True)
 

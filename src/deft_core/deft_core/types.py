@@ -129,8 +129,8 @@ class GraspParameters:
         joints: (n,) rad, same order.
         hand: name of the hand description.
         frame: name of the base frame.
-        trajectory_offset: (3,) metres, base frame; added to the post-grasp trajectory tau, growing evenly from nothing at
-            its start to this at its end.
+        trajectory_offset: (3,) metres, base frame; shifts the post-grasp trajectory tau: by nothing at its start, by this after
+            a fifth of its time and from then on.
     """
 
     contact: Array

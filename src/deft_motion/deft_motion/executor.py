@@ -137,7 +137,8 @@ class GraspExecutor:
                             "collision, or its controller stopped?") from None
         try:
             on_phase("grasp", 0.3)
-            reached = self._grasp(plan, done, cancelled)
+            touch = None if goal.task.gentle else self._hand.touch
+            reached = self._grasp(plan, touch, done, cancelled)
             self._planner.grasped(plan.arm.at(plan.phases[0][2]))
             on_phase("release", 0.7)
             self._release(plan, reached, goal.task.release, done, cancelled)
@@ -215,17 +216,21 @@ class GraspExecutor:
         """From where the hand is to its open pose; what it holds may press a joint past its limit."""
         return ramp(np.clip(self._port.state().hand, *self._hand_limits), self._open, duration, self._hand.velocity_limit)
 
-    def _grasp(self, plan: GraspPlan, done: Execution, cancelled: Callable[[], bool]) -> float:
-        """Approach to hold; returns how far into plan.arm (s) the arm came."""
+    def _grasp(self, plan: GraspPlan, touch: Touch | None, done: Execution, cancelled: Callable[[], bool]) -> float:
+        """Approach to hold; returns how far into plan.arm (s) the arm came.
+
+        Args:
+            touch: how the hand closes on from the grasp until it touches; None: it closes as planned.
+        """
         before, first = 0.0, len(done.phases)
         try:
-            if self._hand.touch is None:
+            if touch is None:
                 self._run(plan.arm, plan.hand, plan.phases, done, cancelled)
                 return plan.arm.duration
             closed = plan.phases[CLOSE][2] + 1e-9
             way_in = plan.arm.until(closed)
             self._run(way_in, plan.hand.until(closed), plan.phases[:CLOSE + 1], done, cancelled)
-            closing = self._close_until_touch(self._hand.touch, plan, done, cancelled)
+            closing = self._close_until_touch(touch, plan, done, cancelled)
             before, first = way_in.duration, len(done.phases)
             self._lead(plan, before, closing, done, cancelled)
             return plan.arm.duration

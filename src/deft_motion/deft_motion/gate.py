@@ -181,7 +181,7 @@ class SafetyGate:
         outside_at_start, clearance_at_start, parting = 0.0, 0.0, set[str]()
         for k, time in enumerate(np.arange(0.0, arm.duration + CHECK_SECONDS, CHECK_SECONDS)):
             q, fingers = arm.at(time), hand.at(time)
-            palm = self._model.grasp_pose(q).position
+            palm = self._model.palm_position(q)
             outside = float(np.maximum(low - palm, palm - high).max())
             clearance = self._model.clearance(q, fingers)
             touching = self._model.self_contacts(q, fingers)

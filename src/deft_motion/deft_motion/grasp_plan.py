@@ -23,6 +23,7 @@ APPROACH_SECONDS = 0.6   # at least
 CLOSE_SECONDS = 0.5      # at least
 SQUEEZE_SECONDS = 0.3    # at least
 TRAJECTORY_STEP = 0.1    # s, spacing of the poses along tau
+SHIFTED_BY = 0.2         # share of tau's time by which a grasp's trajectory_offset is reached
 CLEARANCE = 0.008        # m, wrist and hand stay this far above the table: the arm gives when the hand squeezes
 MAX_LIFT = 0.08          # m, a grasp that needs more is infeasible
 HEIGHTS = 4              # that are tried, for the grasp and for what follows it
@@ -183,13 +184,13 @@ class GraspPlanner:
     def _trajectory(self, task: TaskConfig, grasp: GraspParameters, arm: Array, squeezed: Array) -> tuple[Array, Array]:
         """Arm joints (k, n_arm) along tau and their times (k,), s from its start.
 
-        The grasp's trajectory_offset is added to tau, more and more until its end. Where the hand would meet the table tau
-        is raised: it was shown with another hand.
+        The grasp's trajectory_offset shifts all of tau but its beginning, where the hand is already. Where the hand would meet
+        the table tau is raised: it was shown with another hand.
         """
         keys = np.array([w.t for w in task.trajectory])
         times = np.linspace(0.0, keys[-1], max(2, int(np.ceil(keys[-1] / TRAJECTORY_STEP)) + 1))
         shifts = np.stack([np.interp(times, keys, [w.xyz[i] for w in task.trajectory]) for i in range(3)], axis=1)
-        shifts += np.outer(times / keys[-1], grasp.trajectory_offset)
+        shifts += np.outer(np.minimum(times / (SHIFTED_BY * keys[-1]), 1.0), grasp.trajectory_offset)
         turns = np.stack([np.interp(times, keys, [w.rotvec[i] for w in task.trajectory]) for i in range(3)], axis=1)
         for _ in range(HEIGHTS):
             poses = [self._model.palm_target(grasp.contact + shift, Rotation.from_rotvec(turn) * grasp.rotation())

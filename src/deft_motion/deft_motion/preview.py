@@ -36,4 +36,4 @@ def preview(model: ArmHandModel, plan: GraspPlan) -> GraspPreview:
     times = np.linspace(0.0, plan.arm.duration, WAY_POINTS)
     return GraspPreview(model.hand_bones(plan.arm.at(0.0), plan.hand.at(0.0)),
                         model.hand_bones(plan.arm.at(closed_at), plan.hand.at(closed_at)),
-                        np.array([model.grasp_pose(plan.arm.at(t)).position for t in times]), plan.executed.contact)
+                        np.array([model.palm_position(plan.arm.at(t)) for t in times]), plan.executed.contact)

@@ -26,7 +26,7 @@ class SearchConfig(Config):
         default="joints", description="in what the hand is varied: each joint; the synergies of human grasps "
         "(config/synergies); or how far fingers and thumb close, along the `squeeze` of its YAML")
     synergies: int = Field(default=4, ge=1, description="how many of them")
-    vary_trajectory: bool = Field(default=False, description="whether eps also shifts the end of the trajectory tau")
+    vary_trajectory: bool = Field(default=False, description="whether eps also shifts the trajectory tau")
     trajectory_sigma: float = Field(default=0.03, gt=0.0, description="first standard deviation of that, m")
     trajectory_bound: float = Field(default=0.10, gt=0.0, description="and what it is clipped to, m")
     max_draws: int = Field(default=20, ge=1, description="samples tried when the robot cannot execute one")
