@@ -66,7 +66,7 @@ def test_four_episodes_to_the_end(session):
     assert {e["status"] for e in summary["episodes"]} <= {"scored", "infeasible"}
     for e in summary["episodes"]:
         assert e["status"] != "infeasible" or e["reason"]
-        assert len(e["eps"]) == 22 and len(e["xi"]["joints"]) == 16
+        assert len(e["eps"]) == 25 and len(e["xi"]["joints"]) == 16
         assert e["status"] != "scored" or 0.0 <= e["reward"] <= 1.0
     assert (folder / "session.yaml").exists() and len(list((folder / "pictures").glob("*.jpg"))) >= 2 * result.scored
     assert {"observing", "predicting", "sampling", "executing", "awaiting_reward"} <= set(summary["totals"]["seconds_by_phase"])

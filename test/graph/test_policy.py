@@ -135,7 +135,7 @@ def test_a_rollout_executes_the_policys_grasp(fitted, scripted):
     status, result = action(scripted, Rollout, names.ROLLOUT, Rollout.Goal(
         task="pick_cup", policy_file=str(fitted[0] / "policy.yaml"), seed=3))
     assert status == SUCCEEDED, result.error_msg
-    assert result.executed.hand == "allegro_right" and len(result.residual.values) == 22
+    assert result.executed.hand == "allegro_right" and len(result.residual.values) == 25
     assert result.fell_back_to_prior == (not any(result.residual.values))
 
 

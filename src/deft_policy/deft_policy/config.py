@@ -33,7 +33,7 @@ class PolicyConfig(Config):
 
     kind: PolicyKind = Field(default=PolicyKind.elite_mean, description="cvae | mlp | transformer | direct | elite_mean")
     elites: int = Field(default=10, ge=3, description="best episodes that it is fitted to (the paper's top ten)")
-    mean_elites: int = Field(default=5, ge=3, description="best episodes whose mean elite_mean is")
+    mean_elites: int = Field(default=10, ge=3, description="best episodes whose mean elite_mean is")
     encoder: Encoder = Field(default=Encoder.efficientnet_lite0,
                              description="of the object's picture: efficientnet_lite0 | resnet18 | r3m | none")
     checkpoint: str = Field(default="", description="weights of resnet18 or r3m")

@@ -101,7 +101,7 @@ def _targets(session: RecordedSession, config: PolicyConfig, condition: Conditio
 
 
 def _elite_mean(session: RecordedSession, config: PolicyConfig, seed: int, elites: list[RecordedEpisode]) -> ResidualPolicy:
-    """The mean of the best residuals, as the search recommends it."""
+    """The mean of the best residuals."""
     targets = np.array([e.eps / session.space.sigma for e in elites])
     others = [np.delete(targets, k, axis=0).mean(axis=0) for k in range(len(elites))]
     errors = np.sqrt(((np.array(others) - targets)**2).mean(axis=1))
