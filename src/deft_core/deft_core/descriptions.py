@@ -150,7 +150,7 @@ class HandConfig(Config):
             if coupling.joint in self.coupled:
                 raise ValueError(f"'{name}' follows '{coupling.joint}', which follows another joint itself")
         if self.touch and self.interface is not None and self.interface.state.source == "none":
-            raise ValueError("touch needs measured joints, and interface.state.source is none: leave touch out")
+            raise ValueError("touch needs measured joints, and interface.state.source is none: set touch: null")
         if self.interface is not None:
             self.interface.in_driver_order(self.joint_names)
             for key in ("offset", "scale"):
