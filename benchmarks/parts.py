@@ -1,6 +1,6 @@
 """Which part of the prior's grasp holds a task back: each in turn is replaced by that of a competent grasp.
 
-    . .venv/deft_env.sh && python benchmarks/parts.py --out build/parts [--draws 20]     (about 15 min on 2 cores)
+    . .venv/deft_env.sh && python benchmarks/parts.py --out build/parts [--draws 20]     (about 10 min on 2 cores)
 
 The prior sees the table through camera and perception, as in a session; what replaces parts of its answer is the grasp that the
 simulator's truth allows (`deft_sim.oracle`). `closed as planned` does without `touch` of the hand's YAML: the fingers go no
