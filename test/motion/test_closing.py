@@ -72,11 +72,11 @@ def test_joints_that_close_the_other_way_do():
                                     "upper": tuple(-q for q in hand.lower)})
     grasp, commands = hand.followed(np.array(hand.open_pose)), []
     for described, sign in ((hand, 1.0), (other, -1.0)):
-        closing, told = UntilTouch(described, Touch(), sign * grasp), []
+        closing, told = UntilTouch(described, Touch(step=0.1), sign * grasp), []
         while (command := closing.further(closing.command)) is not None:
             told.append(sign * command)
         commands.append(told)
-    assert len(commands[0]) >= 5 and np.allclose(commands[0], commands[1])
+    assert len(commands[0]) >= 10 and np.allclose(commands[0], commands[1])
 
 
 def test_a_hand_that_is_not_heard_may_not_close_until_it_touches():

@@ -196,6 +196,6 @@ def test_a_varied_trajectory_begins_where_it_did_and_is_soon_elsewhere(rig):
         start, end = next((a, b) for name, a, b in plan.phases if name == "trajectory")
         model = ArmHandModel(rig.robot, rig.hand)
         palms.append([model.palm_position(plan.arm.at(t)) for t in (start, start + 0.5 * (end - start), end)])
-    assert np.allclose(palms[0][0], palms[1][0], atol=2e-3)
-    for as_shown, shifted in zip(palms[0][1:], palms[1][1:], strict=True):
-        assert np.allclose((shifted - as_shown)[:2], offset[:2], atol=4e-3)
+    assert np.allclose(palms[0][0], palms[1][0], atol=2e-3) and np.allclose(palms[1][2] - palms[0][2], offset, atol=4e-3)
+    # half-way up, where the motions are timed a little otherwise, the heights are not to be compared
+    assert np.allclose((palms[1][1] - palms[0][1])[:2], offset[:2], atol=4e-3)
