@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from deft_core.ros import leaving
 from deft_core.ros.leaving import on_one_cpu
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets a process choose its CPUs")
@@ -44,6 +45,25 @@ def test_a_thread_that_was_started_meanwhile_is_not_left_on_one(others):
     assert os.sched_getaffinity(thread.native_id) == before
     done.set()
     thread.join()
+
+
+def test_one_that_starts_while_the_others_are_given_theirs_is_not_missed(others, monkeypatch, request):
+    """It has its parent's CPUs of before, and is in no list that was made before it."""
+    before, started, give = affinities(), [], leaving._give
+    done = threading.Event()
+    request.addfinalizer(done.set)
+
+    def starting_one_first(thread: int, cpus: set[int]) -> None:
+        if not started:
+            started.append(threading.Thread(target=done.wait))
+            started[0].start()
+        give(thread, cpus)
+
+    monkeypatch.setattr(leaving, "_give", starting_one_first)
+    with on_one_cpu():
+        assert all(len(cpus) == 1 for cpus in affinities().values())
+        first = started.pop()  # another as they are given theirs back
+    assert affinities() == before | dict.fromkeys((first.native_id, started[0].native_id), os.sched_getaffinity(0))
 
 
 def test_they_have_them_back_when_it_fails(others):

@@ -24,13 +24,21 @@ def on_one_cpu() -> Iterator[None]:
     """
     with _one_at_a_time:
         before = _cpus()
-        for thread in before:
-            _give(thread, {min(before[threading.get_native_id()])})
+        mine = before.get(threading.get_native_id(), set())
+        _give_all({}, set(sorted(mine)[:1]))
         try:
             yield
         finally:
-            for thread in _cpus():  # one that was started meanwhile has what its parent had
-                _give(thread, before.get(thread, before[threading.get_native_id()]))
+            _give_all(before, mine)  # one that was started meanwhile has what its parent had
+
+
+def _give_all(known: dict[int, set[int]], otherwise: set[int]) -> None:
+    """Each thread what is known of it, until no other has been started meanwhile, with what its parent had before."""
+    given: set[int] = set()
+    while new := _cpus().keys() - given:
+        for thread in new:
+            _give(thread, known.get(thread, otherwise))
+        given |= new
 
 
 def _cpus() -> dict[int, set[int]]:
