@@ -1,7 +1,7 @@
 """How trials of a study fail, counted, and a sheet with a picture of each task's most frequent ways: for docs/results.md.
 
     . .venv/deft_env.sh && deft bench table1
-    . .venv/deft_env.sh && python tools/failure_pictures.py build/bench docs/images/results [--row elite_mean_30]
+    . .venv/deft_env.sh && python tools/failure_pictures.py build/bench docs/images/results
 
 A failed trial is executed again as it was; one that ends in another way this time is passed over for the next of its kind.
 """
@@ -57,9 +57,9 @@ def in_words(note: str, stop_reason: str) -> str:
 
 
 def failures(folder: Path, row: str) -> tuple[list[Failure], Counter[str]]:
-    """Of all sessions' trials of a row on a task, and how many trials there were, by set of objects."""
+    """Of all sessions' trials of a row on a task with a training, and how many trials there were, by set of objects."""
     found, trials = [], Counter[str]()
-    for summary in (read(each) for each in sorted(folder.glob(f"deft/seed_*/trials/{row}/*"))):
+    for summary in (read(each) for each in sorted(folder.glob(f"seed_*/trials/{row}/*"))):
         for e in summary["episodes"]:
             trials[summary["object_set"]] += 1
             if e["success"] is not True:
@@ -111,13 +111,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--row", default="elite_mean_30")
+    parser.add_argument("--training", default="defaults", help="how the sessions learned, by name")
+    parser.add_argument("--row", default="elite_mean_30", help="what of them was tried out")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
     print("| task | failed, train | failed, test | how |\n| --- | --- | --- | --- |")
     for task in TASKS:
-        found, trials = failures(options.bench / "sessions" / task, options.row)
+        found, trials = failures(options.bench / "sessions" / task / options.training, options.row)
         failed = [f"{sum(f.objects == objects for f in found)} of {trials[objects]}" for objects in OBJECTS]
         kinds = Counter(f.kind for f in found).most_common()
         print(f"| {task} | {' | '.join(failed)} | {'; '.join(f'{kind} {count}' for kind, count in kinds)} |", flush=True)

@@ -17,7 +17,7 @@ from deft_cem import codes
 from deft_cem.asking import Asking
 from deft_cem.control import SessionControl
 from deft_cem.jobs import Job, Jobs
-from deft_cem.loop import FineTuningLoop
+from deft_cem.loop import FineTuningLoop, recorded_grasp
 from deft_cem.rewards.automatic import make_judge
 from deft_cem.rewards.config import RewardConfig
 from deft_cem.rewards.desk import RewardDesk
@@ -201,10 +201,7 @@ def recorded(folder: Path, summary: dict[str, Any], space: ResidualSpace, text: 
 
 def grasp_of(record: dict[str, Any] | None) -> GraspParameters | None:
     """A grasp as summaries write it; None where there is none."""
-    if not record:
-        return None
-    return GraspParameters(np.array(record["contact"]), np.array(record["wrist_rotation"]), tuple(record["joint_names"]),
-                           np.array(record["joints"]), HAND)
+    return recorded_grasp(record, HAND, _described()[0].base_frame) if record else None
 
 
 def _episode(crops: Path, e: dict[str, Any]) -> RecordedEpisode:

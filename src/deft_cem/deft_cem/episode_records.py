@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from deft_cem import __version__
 from deft_cem.control import SessionControl
-from deft_cem.loop import Progress, seconds_left
+from deft_cem.loop import Progress, recorded_grasp, seconds_left
 from deft_cem.methods import Method
 from deft_cem.search.gaussian import best
 from deft_cem.session import EpisodeState, Session
@@ -95,9 +95,7 @@ class EpisodeRecords:
         return message
 
     def _grasp(self, record: dict[str, Any]) -> GraspParameters:
-        return GraspParameters(np.array(record["contact"]), np.array(record["wrist_rotation"]),
-                               tuple(record["joint_names"]), np.array(record["joints"]), self._hand.name,
-                               self._robot.base_frame, np.array(record.get("trajectory_offset", (0.0, 0.0, 0.0))))
+        return recorded_grasp(record, self._hand.name, self._robot.base_frame)
 
 
 def success_value(value: bool | None) -> int:

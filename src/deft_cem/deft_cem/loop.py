@@ -44,6 +44,12 @@ def grasp_record(grasp: GraspParameters) -> dict[str, Any]:
             "trajectory_offset": grasp.trajectory_offset.tolist()}
 
 
+def recorded_grasp(record: dict[str, Any], hand: str, frame: str) -> GraspParameters:
+    """A grasp from `grasp_record`, of a hand and in a base frame by their names; journals of before know no offset."""
+    return GraspParameters(np.array(record["contact"]), np.array(record["wrist_rotation"]), tuple(record["joint_names"]),
+                           np.array(record["joints"]), hand, frame, np.array(record.get("trajectory_offset", (0.0, 0.0, 0.0))))
+
+
 class FineTuningLoop:
     """Runs a session to its end, or until cancelled.
 
