@@ -23,8 +23,8 @@ finetune: setup
 test: setup lint
 	@$(PYTHON) tools/test_programs.py
 	@$(PYTHON) tools/bootstrap.py --for-tests
-	@. .venv/test_env.sh; python -m pytest test -m 'not graph' -n 2 --dist loadfile; cores=$$?; \
-		python -m pytest test -m graph && exit $$cores
+	@. .venv/test_env.sh; python -m pytest test -m 'not graph' -n 2 --dist loadfile --durations=10; cores=$$?; \
+		python -m pytest test -m graph --durations=20 && exit $$cores
 
 affordance: setup
 	@$(ENV) && deft synthesize-labels build/affordance/stills --pictures 4800 --split train --seed 41 --workers 2 --no-sheet

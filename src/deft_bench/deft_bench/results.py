@@ -33,8 +33,9 @@ PAPER: dict[str, dict[str, tuple[float, float | None]]] = {
 
 EXPLAINED = (
     "Intervals are 95 %, over the sessions (t), which all are tried out on the same scenes; where there is one session, or all "
-    "came to the same, over the scenes (Wilson). A trial that could not be executed is no success. Where the robot could "
-    "not execute the whole residual, or the policy's was out of bounds, 75, 50 or 25 % of it or the prior alone were executed.")
+    "came to the same, over the scenes (Wilson). Those of means and leads are over the seeds, each a session on every task. A "
+    "trial that could not be executed is no success. Where the robot could not execute the whole residual, or the policy's was "
+    "out of bounds, 75, 50 or 25 % of it or the prior alone were executed.")
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
@@ -69,27 +70,50 @@ def _of(outcomes: Iterable[Outcome], row: Row, task: str) -> list[Outcome]:
     return sorted((o for o in outcomes if o.row == row and o.task == task), key=lambda o: o.seed)
 
 
-def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], out: Path | None = None) -> str:
+def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], out: Path | None = None,
+          ahead: Row | None = None) -> str:
     """Markdown: a row a method, train objects first; below each what the paper has.
 
     Args:
         out: the folder of the file that it is written to, for links to the trials of each cell; None for none.
+        ahead: of the rows, the one whose lead over each other's mean gets a column of its own.
     """
     blocks = []
     for which, objects in enumerate(OBJECTS):
-        lines = [f"Success with {objects} objects:", "", f"| method | {' | '.join(tasks)} | mean |",
-                 "|" + " --- |" * (len(tasks) + 2)]
+        if not any(objects in row.objects for row in rows):
+            continue
+        columns = [*tasks, "mean", *([f"{ahead.label} less this"] if ahead else [])]
+        lines = [f"Success with {objects} objects:", "", f"| method | {' | '.join(columns)} |",
+                 "|" + " --- |" * (len(columns) + 1)]
+        first = _means(outcomes, ahead, tasks, objects) if ahead else {}
         for row in rows:
             found = [_of(outcomes, row, task) for task in tasks]
             cells = [_cell(o, objects) + (f" {_links(o, objects, out)}" if out else "") if o else "" for o in found]
-            means = [np.mean([o.successes[objects] / o.trials for o in each]) for each in found if each]
-            lines.append(f"| {row.label} | {' | '.join(cells)} | {np.mean(means):.2f} |" if means else f"| {row.label} | |")
-            lines += _published(row.label, tasks, which)
+            means = _means(outcomes, row, tasks, objects)
+            cells.append(_span([*means.values()], within=(0.0, 1.0)))
+            if ahead:
+                cells.append("" if row == ahead else _span(lead(first, means)))
+            lines.append(f"| {row.label} | {' | '.join(cells)} |")
+            lines += _published(row.label, tasks, which, " |" if ahead else "")
         blocks.append("\n".join(lines))
     return "\n\n".join([*blocks, EXPLAINED, *notes(outcomes)]) + "\n"
 
 
-def _published(label: str, tasks: Sequence[str], which: int) -> list[str]:
+def _means(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str], objects: str) -> dict[int, float]:
+    """Mean success of a row over the tasks that it was tried out on, of the sessions of each seed."""
+    found = [each for each in (_of(outcomes, row, task) for task in tasks) if each]
+    seeds = sorted(set.intersection(*({o.seed for o in each} for each in found))) if found else []
+    return {s: float(np.mean([o.successes[objects] / o.trials for each in found for o in each if o.seed == s])) for s in seeds}
+
+
+def lead(first: dict[int, float], other: dict[int, float]) -> list[float]:
+    """What one is ahead of another, seed by seed; where that one was tried out once, as the prior alone, each seed of it."""
+    if len(other) == 1:
+        return [mean - next(iter(other.values())) for mean in first.values()]
+    return [first[s] - other[s] for s in first if s in other]
+
+
+def _published(label: str, tasks: Sequence[str], which: int, end: str) -> list[str]:
     """The paper's line of a method, where it has one."""
     known = PAPER.get(label)
     if not known:
@@ -97,7 +121,7 @@ def _published(label: str, tasks: Sequence[str], which: int) -> list[str]:
     values = [known[task][which] if task in known else None for task in tasks]
     have = [v for v in values if v is not None]
     cells = ["-" if v is None else f"*{v:.1f}*" for v in values]
-    return [f"| *paper* | {' | '.join(cells)} | *{np.mean(have):.2f}* |"] if have else []
+    return [f"| *paper* | {' | '.join(cells)} | *{np.mean(have):.2f}* |{end}"] if have else []
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -154,11 +178,11 @@ def rate(outcome: Outcome) -> float:
     return sum(outcome.successes.values()) / (outcome.trials * len(outcome.successes))
 
 
-def _span(values: Sequence[float]) -> str:
+def _span(values: Sequence[float], within: tuple[float, float] = (-np.inf, np.inf)) -> str:
     if not values:
         return ""
     mean, low, high = spread(values)
-    return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ({low:.2f} to {high:.2f})"
+    return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ({max(low, within[0]):.2f} to {min(high, within[1]):.2f})"
 
 
 def draw_curves(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], episodes: int, path: Path) -> None:

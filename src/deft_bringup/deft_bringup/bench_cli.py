@@ -47,7 +47,8 @@ def table1(out: Out = Path("build/bench"), task: Tasks = None, seeds: Seeds = 5,
     from deft_bench import studies
 
     with explained():
-        _table("table1", *_found(studies.table1(), task or studies.TASKS, out, seeds, episodes, trials, jobs, {}))
+        rows = studies.table1()
+        _table("table1", *_found(rows, task or studies.TASKS, out, seeds, episodes, trials, jobs, {}), ahead=rows[-1])
 
 
 @app.command()
@@ -58,7 +59,8 @@ def table2(out: Out = Path("build/bench"), task: Tasks = None, seeds: Seeds = 5,
 
     weights = {name: str(path) for name, path in (("r3m", r3m), ("resnet18", resnet18)) if path}
     with explained():
-        _table("table2", *_found(studies.table2(weights), task or studies.ABLATED, out, seeds, episodes, trials, jobs, weights))
+        rows = studies.table2(weights)
+        _table("table2", *_found(rows, task or studies.ABLATED, out, seeds, episodes, trials, jobs, weights), ahead=rows[-1])
 
 
 @app.command()
@@ -71,6 +73,7 @@ def curves(out: Out = Path("build/bench"), task: Tasks = None, seeds: Seeds = 5,
         study, outcomes = _found(studies.curves(episodes), task or studies.TASKS, out, seeds, episodes, trials, jobs, {})
         picture = study.folder.parent / "curves.png"
         results.draw_curves(outcomes, study.rows, study.tasks, episodes, picture)
+        _table("curves", study, outcomes)
     Console().print(str(picture), highlight=False, soft_wrap=True)
 
 
@@ -105,15 +108,15 @@ def variants(out: Out = Path("build/bench_development"), variant: Variants = Non
         Console().print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def _table(name: str, study: Study, outcomes: list[Outcome]) -> None:
+def _table(name: str, study: Study, outcomes: list[Outcome], ahead: Row | None = None) -> None:
     """Print a study's table, and write it with a link to the trials of each cell."""
     from deft_bench import results
 
     folder = study.folder.parent
     title = f"# {name}: {study.seeds} sessions of {study.episodes} episodes, {study.trials} trials of each"
-    (folder / f"{name}.md").write_text(f"{title}\n\n{results.table(outcomes, study.rows, study.tasks, folder)}")
+    (folder / f"{name}.md").write_text(f"{title}\n\n{results.table(outcomes, study.rows, study.tasks, folder, ahead)}")
     console = Console()
-    console.print(results.table(outcomes, study.rows, study.tasks), highlight=False, soft_wrap=True, markup=False)
+    console.print(results.table(outcomes, study.rows, study.tasks, ahead=ahead), highlight=False, soft_wrap=True, markup=False)
     console.print(str(folder / f"{name}.md"), highlight=False, soft_wrap=True)
 
 
