@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,10 @@ from deft_cem.summary import read
 from deft_core.errors import DeftError
 from deft_core.types import GraspParameters
 from deft_core.vision import Picture
-from deft_sim.world import TICK_SECONDS
 
 KINDS, TRIES = 3, 6  # pictures a task, failures executed again for one of them
 TILE, CAPTION = 300, 36  # pixels
+FILM_SECONDS = 0.5  # of robot clock between pictures
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def kind_of(e: dict[str, Any]) -> str:
 
 
 def in_words(note: str, stop_reason: str) -> str:
-    """What was said of a grasp, and what stopped it."""
-    return f"{note} ({stop_reason})" if stop_reason else note
+    """What was said of a grasp but its numbers, and what stopped it."""
+    said = re.sub(r"\d+", "..", note)
+    return f"{said} ({stop_reason})" if stop_reason else said
 
 
 def failures(folder: Path, row: str) -> tuple[list[Failure], Counter[str]]:
@@ -74,7 +76,7 @@ def again(rig: SimRobot, failure: Failure) -> tuple[Picture, str] | None:
     seed = int(np.random.SeedSequence([TRIAL_SEED, failure.episode, 1]).generate_state(1)[0])  # as the loop's
     try:
         seen = rig.observe()
-        with Film(rig, 2 * TICK_SECONDS) as film:
+        with Film(rig, FILM_SECONDS) as film:
             done, verdict = rig.execute(seen, failure.grasp, seed)
     except DeftError:
         return None

@@ -228,9 +228,9 @@ def test_the_table_has_means_intervals_and_the_papers_numbers():
     mean, low, high = results.interval(outcomes[:3], "train")
     assert "DEFT (Algorithm 1, cVAE) 3 of 60" in text and "| 0.50 (0.24-0.76) |" in text  # all alike: Wilson's over scenes
     assert (mean, high) == (pytest.approx(0.8), 1.0) and low == pytest.approx(0.8 - 4.303 * 0.2 / np.sqrt(3), abs=1e-3)
-    assert f"| DEFT (Algorithm 1, cVAE) | 0.80 ({low:.2f}-1.00) | 0.80 ({low:.2f} to 1.00) |  |" in text
-    assert "| Affordance Only | 0.40 (0.17-0.69) | 0.40 | 0.40 (-0.10 to 0.90) |" in text  # Wilson's; each seed is ahead of it
-    assert text.count("| *paper* | *0.8* | *0.80* | |") == 2 and text.count("| *paper* | *0.1* |") == 1
+    assert f"| DEFT (Algorithm 1, cVAE) | 0.80 ({low:.2f}-1.00) | 0.80 ({low:.2f} to 1.00) |  | 0.33 (0.33 to 0.33) |" in text
+    assert "| Affordance Only | 0.40 (0.17-0.69) | 0.40 | 0.40 (-0.10 to 0.90) |  |" in text  # Wilson's; each seed's lead
+    assert text.count("| *paper* | *0.8* | *0.80* | | |") == 2 and text.count("| *paper* | *0.1* |") == 1
 
 
 def test_the_lead_over_another_method_is_seed_by_seed_over_all_tasks():
@@ -238,15 +238,17 @@ def test_the_lead_over_another_method_is_seed_by_seed_over_all_tasks():
     found = [outcome(row, task, seed, x, x) for (task, seed), both in rate.items()
              for row, x in zip((CVAE, OTHER), both, strict=True)]
     lines = results.table(found, [CVAE, OTHER], ["a", "b"], ahead=CVAE).splitlines()
-    assert lines[2] == "| method | a | b | mean | DEFT (Algorithm 1, cVAE) less this |"
+    assert lines[2] == "| method | a | b | mean | DEFT (Algorithm 1, cVAE) less this | in training |"
     mean, low, high = results.spread([0.8, 0.5])
     assert f"| {mean:.2f} ({max(low, 0):.2f} to {min(high, 1):.2f}) |  |" in lines[4]
-    assert next(line for line in lines if line.startswith("| another |")).endswith("| 0.20 (0.20 to 0.20) |")
+    assert lines[4].count("|") == lines[2].count("|")
+    other = next(line for line in lines if line.startswith("| another |"))
+    assert other.endswith("| 0.20 (0.20 to 0.20) | 0.33 (0.33 to 0.33) |")
 
 
 def test_what_was_tried_out_with_train_objects_only_has_one_table():
     rows = studies.curves(10)
-    found = [Outcome(row, "a", 0, 10, {"train": 5}, {"train": 0}, {}, ()) for row in rows]
+    found = [Outcome(row, "a", 0, 10, {"train": 5}, {"train": 0}, {}, (True,)) for row in rows]
     assert results.table(found, rows, ["a"]).count("Success with") == 1
 
 

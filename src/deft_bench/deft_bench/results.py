@@ -72,7 +72,7 @@ def _of(outcomes: Iterable[Outcome], row: Row, task: str) -> list[Outcome]:
 
 def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str], out: Path | None = None,
           ahead: Row | None = None) -> str:
-    """Markdown: a row a method, train objects first; below each what the paper has.
+    """Markdown: a row a method, train objects first; below each what the paper has. In training: of the sessions' own episodes.
 
     Args:
         out: the folder of the file that it is written to, for links to the trials of each cell; None for none.
@@ -82,7 +82,7 @@ def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]
     for which, objects in enumerate(OBJECTS):
         if not any(objects in row.objects for row in rows):
             continue
-        columns = [*tasks, "mean", *([f"{ahead.label} less this"] if ahead else [])]
+        columns = [*tasks, "mean", *([f"{ahead.label} less this"] if ahead else []), "in training"]
         lines = [f"Success with {objects} objects:", "", f"| method | {' | '.join(columns)} |",
                  "|" + " --- |" * (len(columns) + 1)]
         first = _means(outcomes, ahead, tasks, objects) if ahead else {}
@@ -93,17 +93,28 @@ def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]
             cells.append(_span([*means.values()], within=(0.0, 1.0)))
             if ahead:
                 cells.append("" if row == ahead else _span(lead(first, means)))
+            cells.append(_span([*_means(outcomes, row, tasks).values()], within=(0.0, 1.0)) if row.training else "")
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
-            lines += _published(row.label, tasks, which, " |" if ahead else "")
+            lines += _published(row.label, tasks, which, len(columns))
         blocks.append("\n".join(lines))
     return "\n\n".join([*blocks, EXPLAINED, *notes(outcomes)]) + "\n"
 
 
-def _means(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str], objects: str) -> dict[int, float]:
-    """Mean success of a row over the tasks that it was tried out on, of the sessions of each seed."""
+def _means(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str], objects: str = "") -> dict[int, float]:
+    """Mean success of a row over the tasks that it was tried out on, of the sessions of each seed.
+
+    Args:
+        objects: of the trials; "" for the sessions' own episodes.
+    """
     found = [each for each in (_of(outcomes, row, task) for task in tasks) if each]
     seeds = sorted(set.intersection(*({o.seed for o in each} for each in found))) if found else []
-    return {s: float(np.mean([o.successes[objects] / o.trials for each in found for o in each if o.seed == s])) for s in seeds}
+    return {s: float(np.mean([_rate(o, objects) for each in found for o in each if o.seed == s])) for s in seeds}
+
+
+def _rate(outcome: Outcome, objects: str) -> float:
+    if not objects:
+        return float(np.mean([s is True for s in outcome.training]))
+    return outcome.successes[objects] / outcome.trials
 
 
 def lead(first: dict[int, float], other: dict[int, float]) -> list[float]:
@@ -113,15 +124,15 @@ def lead(first: dict[int, float], other: dict[int, float]) -> list[float]:
     return [first[s] - other[s] for s in first if s in other]
 
 
-def _published(label: str, tasks: Sequence[str], which: int, end: str) -> list[str]:
-    """The paper's line of a method, where it has one."""
+def _published(label: str, tasks: Sequence[str], which: int, columns: int) -> list[str]:
+    """The paper's line of a method, where it has one, with as many columns."""
     known = PAPER.get(label)
     if not known:
         return []
     values = [known[task][which] if task in known else None for task in tasks]
     have = [v for v in values if v is not None]
     cells = ["-" if v is None else f"*{v:.1f}*" for v in values]
-    return [f"| *paper* | {' | '.join(cells)} | *{np.mean(have):.2f}* |{end}"] if have else []
+    return [f"| *paper* | {' | '.join(cells)} | *{np.mean(have):.2f}* |{' |' * (columns - len(tasks) - 1)}"] if have else []
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
