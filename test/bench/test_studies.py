@@ -223,7 +223,7 @@ def test_a_session_with_too_few_scores_counts_as_no_success(tmp_path, done):
 
 def test_the_table_has_means_intervals_and_the_papers_numbers():
     outcomes = [outcome(CVAE, "pick_cup", s, t, 5, held_back={"train": 1, "test": 0}) for s, t in enumerate((6, 8, 10))]
-    outcomes += [outcome(PRIOR, "pick_cup", 0, 4, 3)]
+    outcomes += [outcome(PRIOR, "pick_cup", 0, 4, 3, training=())]
     text = results.table(outcomes, [PRIOR, CVAE], ["pick_cup"], ahead=CVAE)
     mean, low, high = results.interval(outcomes[:3], "train")
     assert "DEFT (Algorithm 1, cVAE) 3 of 60" in text and "| 0.50 (0.24-0.76) |" in text  # all alike: Wilson's over scenes
@@ -244,6 +244,12 @@ def test_the_lead_over_another_method_is_seed_by_seed_over_all_tasks():
     assert lines[4].count("|") == lines[2].count("|")
     other = next(line for line in lines if line.startswith("| another |"))
     assert other.endswith("| 0.20 (0.20 to 0.20) | 0.33 (0.33 to 0.33) |")
+
+
+def test_where_nobody_said_what_succeeded_in_training_nothing_is_claimed():
+    """Sessions whose scores come from pictures."""
+    found = [outcome(CVAE, "a", seed, 5, 5, training=(None, None)) for seed in (0, 1)]
+    assert results.table(found, [CVAE], ["a"]).splitlines()[4].endswith("| 0.50 (0.50 to 0.50) |  |")
 
 
 def test_what_was_tried_out_with_train_objects_only_has_one_table():

@@ -93,7 +93,7 @@ def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]
             cells.append(_span([*means.values()], within=(0.0, 1.0)))
             if ahead:
                 cells.append("" if row == ahead else _span(lead(first, means)))
-            cells.append(_span([*_means(outcomes, row, tasks).values()], within=(0.0, 1.0)) if row.training else "")
+            cells.append(_span([*_means(outcomes, row, tasks).values()], within=(0.0, 1.0)))
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
             lines += _published(row.label, tasks, which, len(columns))
         blocks.append("\n".join(lines))
@@ -104,9 +104,10 @@ def _means(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str], objects:
     """Mean success of a row over the tasks that it was tried out on, of the sessions of each seed.
 
     Args:
-        objects: of the trials; "" for the sessions' own episodes.
+        objects: of the trials; "" for the sessions' own episodes, where somebody said whether they succeeded.
     """
-    found = [each for each in (_of(outcomes, row, task) for task in tasks) if each]
+    known = [o for o in outcomes if objects or any(s is not None for s in o.training)]
+    found = [each for each in (_of(known, row, task) for task in tasks) if each]
     seeds = sorted(set.intersection(*({o.seed for o in each} for each in found))) if found else []
     return {s: float(np.mean([_rate(o, objects) for each in found for o in each if o.seed == s])) for s in seeds}
 
