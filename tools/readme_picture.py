@@ -17,8 +17,8 @@ import mujoco
 import numpy as np
 
 from deft_bench.sim_robot import load_rig
-from deft_core.types import GraspParameters
-from deft_operator.curve import draw
+from deft_cem.loop import recorded_grasp
+from deft_operator.plots import draw
 
 WIDTH, HEIGHT = 640, 480
 OFF_TABLE = 0.02  # m
@@ -30,9 +30,7 @@ def held(summary: dict[str, Any]) -> np.ndarray:
     best = max((e for e in summary["episodes"] if e["status"] == "scored"), key=lambda e: (e["reward"], e["episode"]))
     rig.world.reset(summary["object_set"], best["episode"])
     seen, _ = rig.look()
-    executed = best["executed"]
-    grasp = GraspParameters(np.array(executed["contact"]), np.array(executed["wrist_rotation"]),
-                            tuple(executed["joint_names"]), np.array(executed["joints"]), rig.hand.name)
+    grasp = recorded_grasp(best["executed"], rig.hand.name, rig.robot.base_frame)
     renderer = mujoco.Renderer(rig.world.model, HEIGHT, WIDTH)
     view, option = mujoco.MjvCamera(), mujoco.MjvOption()
     view.lookat[:], view.distance, view.azimuth, view.elevation = [0.35, -0.02, 0.2], 1.35, 155.0, -22.0

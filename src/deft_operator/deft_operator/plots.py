@@ -73,7 +73,7 @@ def learning_curve(curves: Mapping[str, Sequence[CurvePoint]], episodes: int, ti
         axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3)
     if any(curves.values()):
-        axes.legend(loc="lower right", fontsize=7)
+        axes.legend(loc="center right", fontsize=7)
     return figure
 
 
