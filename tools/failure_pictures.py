@@ -59,7 +59,7 @@ def in_words(note: str, stop_reason: str) -> str:
 
 
 def failures(folder: Path, row: str) -> tuple[list[Failure], Counter[str]]:
-    """Of all sessions' trials of a row on a task with a training, and how many trials there were, by set of objects."""
+    """Of a row, from all sessions in the folder of a task and training; and how many trials there were, by set of objects."""
     found, trials = [], Counter[str]()
     for summary in (read(each) for each in sorted(folder.glob(f"seed_*/trials/{row}/*"))):
         for e in summary["episodes"]:

@@ -49,7 +49,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 def interval(outcomes: Sequence[Outcome], objects: str) -> tuple[float, float, float]:
     """Mean success of a row on a task and its interval within 0..1, as EXPLAINED says."""
-    rates = [o.successes[objects] / o.trials for o in outcomes]
+    rates = [_rate(o, objects) for o in outcomes]
     if len(set(rates)) == 1:
         return rates[0], *wilson(outcomes[0].successes[objects], outcomes[0].trials)
     mean, low, high = spread(rates)
@@ -92,7 +92,7 @@ def table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]
             means = _means(outcomes, row, tasks, objects)
             cells.append(_span([*means.values()], within=(0.0, 1.0)))
             if ahead:
-                cells.append("" if row == ahead else _span(lead(first, means)))
+                cells.append("" if row == ahead else _span(_lead(first, means)))
             cells.append(_span([*_means(outcomes, row, tasks).values()], within=(0.0, 1.0)))
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
             lines += _published(row.label, tasks, which, len(columns))
@@ -113,12 +113,15 @@ def _means(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str], objects:
 
 
 def _rate(outcome: Outcome, objects: str) -> float:
-    if not objects:
-        return float(np.mean([s is True for s in outcome.training]))
-    return outcome.successes[objects] / outcome.trials
+    return outcome.successes[objects] / outcome.trials if objects else learned(outcome.training)
 
 
-def lead(first: dict[int, float], other: dict[int, float]) -> list[float]:
+def learned(training: Sequence[bool | None]) -> float:
+    """Share of successes of a session's episodes."""
+    return float(np.mean([s is True for s in training]))
+
+
+def _lead(first: dict[int, float], other: dict[int, float]) -> list[float]:
     """What one is ahead of another, seed by seed; where that one was tried out once, as the prior alone, each seed of it."""
     if len(other) == 1:
         return [mean - next(iter(other.values())) for mean in first.values()]
@@ -161,8 +164,7 @@ def search_table(outcomes: Sequence[Outcome], searches: Sequence[str]) -> str:
     first = {(o.task, o.seed): rate(o) for o in outcomes if o.row.training == searches[0] and o.row.episodes == points[-1]}
     for name in searches:
         last = [o for o in outcomes if o.row.training == name and o.row.episodes == points[-1]]
-        cells = [_span([float(np.mean([s is True for s in o.training])) for o in last]),
-                 _span([float(np.mean([s is True for s in o.training[-10:]])) for o in last]),
+        cells = [_span([learned(o.training) for o in last]), _span([learned(o.training[-10:]) for o in last]),
                  *(_span([rate(o) for o in outcomes if o.row.training == name and o.row.episodes == n]) for n in points)]
         ahead = [first[o.task, o.seed] - rate(o) for o in last if (o.task, o.seed) in first]
         lines.append(f"| {name} | {' | '.join(cells)} | {'' if name == searches[0] else _span(ahead)} |")
@@ -178,10 +180,10 @@ def variant_table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Seque
     lines = [f"| variant | in training | {' | '.join(tasks)} | mean |", "|" + " --- |" * (len(tasks) + 3)]
     for row in rows:
         found = [_of(outcomes, row, task) for task in tasks]
-        learned = [float(np.mean([s is True for s in o.training])) for each in found for o in each if o.training]
+        training = [learned(o.training) for each in found for o in each if o.training]
         mean = np.mean([np.mean([o.successes["train"] / o.trials for o in each]) for each in found])
         cells = [_cell(each, "train") for each in found]
-        lines.append(f"| {row.label} | {f'{np.mean(learned):.2f}' if learned else ''} | {' | '.join(cells)} | {mean:.2f} |")
+        lines.append(f"| {row.label} | {f'{np.mean(training):.2f}' if training else ''} | {' | '.join(cells)} | {mean:.2f} |")
     return "\n\n".join(["\n".join(lines), EXPLAINED, *notes(outcomes)]) + "\n"
 
 
