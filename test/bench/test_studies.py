@@ -265,20 +265,21 @@ def test_a_table_in_a_file_links_to_its_trials(tmp_path):
 
 
 def test_searches_are_set_beside_each_other_in_pairs():
-    rows = studies.searches(20)
-    found = [outcome(row, "t", seed, 8 if row.training == "deft_plus" else 6 - seed, 8 if row.training == "deft_plus" else 6)
-             for row in rows for seed in ((0, 1) if row.training else (0,))]
-    lines = results.search_table(found, studies.SEARCHES).splitlines()
+    rows, plus = studies.searches(20), studies.search_of("deft_plus")
+    found = [outcome(row, task, seed, 8 if row.training == plus else 6 - seed, 8 if row.training == plus else 6)
+             for row in rows for task in "tu" for seed in ((0, 1) if row.training else (0,))]
+    lines = results.search_table(found, rows, "tu").splitlines()
     assert len({line.count("|") for line in lines}) == 1, "as many cells in each row"
-    assert lines[2].startswith("| deft_plus |") and lines[2].endswith("|  |")
+    assert lines[2].startswith("| deft_plus |") and lines[2].endswith("|  |  |")
     mean, low, high = results.spread([0.8 - 0.6, 0.8 - 0.55])
-    assert f"| {mean:.2f} ({low:.2f} to {high:.2f}) |" in lines[3] and lines[-1].startswith("| the prior alone |")
+    assert lines[3].startswith("| deft |") and lines[3].endswith(f"| {mean:.2f} ({low:.2f} to {high:.2f}) |")
+    assert lines[-1].startswith("| the prior alone |")
 
 
 @pytest.mark.parametrize(("session", "points"), [(5, [5]), (10, [10]), (25, [10, 20, 25]), (30, [10, 20, 30])])
 def test_results_are_tried_out_at_the_papers_points_and_at_the_end(session, points):
     assert [r.episodes for r in studies.curves(session) if r.training == "deft"] == points
-    assert [r.episodes for r in studies.searches(session) if r.training == "bo"] == points
+    assert [r.episodes for r in studies.searches(session) if r.training == studies.search_of("bo")] == points
 
 
 def test_the_curves_are_drawn_for_any_number_of_tasks(tmp_path):

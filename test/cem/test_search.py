@@ -15,7 +15,7 @@ from deft_cem.methods import FixedMethod, SearchMethod
 from deft_cem.search import make_search
 from deft_cem.search.basis import make_basis
 from deft_cem.search.config import SearchConfig
-from deft_cem.search.deft_plus import normal_scores
+from deft_cem.search.deft_plus import exponential_scores
 from deft_cem.search.gaussian import Scored
 from deft_cem.session import ScoredEpisode
 from deft_core.config import default_config_dir
@@ -139,8 +139,18 @@ def test_deft_plus_stays_with_the_prior_where_scores_say_nothing():
 @given(st.lists(st.integers(0, 20), min_size=3, max_size=30).filter(lambda r: len(set(r)) > 1), st.floats(0.2, 5.0))
 def test_only_the_order_of_rewards_counts_for_deft_plus(rewards, power):
     values = np.array(rewards) / 20
-    assert np.allclose(normal_scores(values), normal_scores(values**power))
-    assert normal_scores(values).std() == pytest.approx(1.0)
+    scores = exponential_scores(values)
+    assert np.allclose(scores, exponential_scores(values**power))
+    assert scores.mean() == pytest.approx(0.0, abs=1e-9) and scores.std() == pytest.approx(1.0)
+    assert np.array_equal(np.argsort(values, kind="stable"), np.argsort(np.round(scores, 9), kind="stable"))
+
+
+def test_exponential_scores_set_the_best_apart():
+    scores = exponential_scores(np.array([0.2, 0.9, 0.0, 0.9, 0.5]))
+    expected = np.array([9 / 20, (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 2, 1 / 5, 0.0, 47 / 60])
+    expected[3] = expected[1]  # equal rewards, equal scores
+    assert np.allclose(scores, (expected - expected.mean()) / expected.std())
+    assert not exponential_scores(np.full(4, 0.3)).any()
 
 
 # -- basis and method ---------------------------------------------------------------------------------------

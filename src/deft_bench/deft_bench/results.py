@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +107,15 @@ def _means(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str], objects:
         objects: of the trials; "" for the sessions' own episodes, where somebody said whether they succeeded.
     """
     known = [o for o in outcomes if objects or any(s is not None for s in o.training)]
-    found = [each for each in (_of(known, row, task) for task in tasks) if each]
+    return _by_seed(known, row, tasks, lambda o: _rate(o, objects))
+
+
+def _by_seed(outcomes: Sequence[Outcome], row: Row, tasks: Sequence[str],
+             value: Callable[[Outcome], float]) -> dict[int, float]:
+    """Mean over the tasks that a row was tried out on, of the sessions of each seed."""
+    found = [each for each in (_of(outcomes, row, task) for task in tasks) if each]
     seeds = sorted(set.intersection(*({o.seed for o in each} for each in found))) if found else []
-    return {s: float(np.mean([_rate(o, objects) for each in found for o in each if o.seed == s])) for s in seeds}
+    return {s: float(np.mean([value(o) for each in found for o in each if o.seed == s])) for s in seeds}
 
 
 def _rate(outcome: Outcome, objects: str) -> float:
@@ -155,22 +161,30 @@ def notes(outcomes: Sequence[Outcome]) -> list[str]:
     return said
 
 
-def search_table(outcomes: Sequence[Outcome], searches: Sequence[str]) -> str:
-    """Markdown: success in training and of what was recommended, over all tasks and sessions (train and test objects alike),
-    and what the first search is ahead of each in the same sessions' scenes."""
-    points = sorted({o.row.episodes for o in outcomes if o.row.training})
+def search_table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]) -> str:
+    """Markdown: a line a search of `rows` (see studies.searches): success in training and of what was recommended (train and
+    test objects alike), mean over the tasks with its interval over the seeds, and the first search's lead, seed by seed."""
+    points = sorted({row.episodes for row in rows if row.training})
+    by_search: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.training:
+            by_search.setdefault(row.training, []).append(row)
     lines = ["| search | success in training | in its last 10 | " + " | ".join(f"of the result after {n}" for n in points)
-             + f" | {searches[0]} less this, at the end |", "|" + " --- |" * (len(points) + 4)]
-    first = {(o.task, o.seed): rate(o) for o in outcomes if o.row.training == searches[0] and o.row.episodes == points[-1]}
-    for name in searches:
-        last = [o for o in outcomes if o.row.training == name and o.row.episodes == points[-1]]
-        cells = [_span([learned(o.training) for o in last]), _span([learned(o.training[-10:]) for o in last]),
-                 *(_span([rate(o) for o in outcomes if o.row.training == name and o.row.episodes == n]) for n in points)]
-        ahead = [first[o.task, o.seed] - rate(o) for o in last if (o.task, o.seed) in first]
-        lines.append(f"| {name} | {' | '.join(cells)} | {'' if name == searches[0] else _span(ahead)} |")
+             + " | lead over this in training | at the end |", "|" + " --- |" * (len(points) + 5)]
+    first = next(iter(by_search.values()))[-1]
+    for found in by_search.values():
+        last = found[-1]
+        rates = [_by_seed(outcomes, last, tasks, lambda o: learned(o.training)),
+                 _by_seed(outcomes, last, tasks, lambda o: learned(o.training[-10:])),
+                 *(_by_seed(outcomes, row, tasks, rate) for row in found)]
+        ahead = ["", ""] if last == first else [
+            _span(_lead(_by_seed(outcomes, first, tasks, value), _by_seed(outcomes, last, tasks, value)))
+            for value in (lambda o: learned(o.training), rate)]
+        name = last.label.rsplit(",", 1)[0]
+        lines.append(f"| {name} | {' | '.join([*(_span([*r.values()]) for r in rates), *ahead])} |")
     alone = [rate(o) for o in outcomes if not o.row.training]
     if alone:
-        cells = ["the prior alone", "", "", *("" for _ in points[1:]), f"{np.mean(alone):.2f}", ""]
+        cells = ["the prior alone", "", "", *("" for _ in points[1:]), f"{np.mean(alone):.2f}", "", ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

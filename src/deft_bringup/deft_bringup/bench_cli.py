@@ -87,7 +87,7 @@ def searches(out: Out = Path("build/bench"), task: Tasks = None, seeds: Seeds = 
         rows = studies.searches(episodes)
         study, outcomes = _found(rows, task or studies.SEARCHED, out, seeds, episodes, trials, jobs, {})
         folder = study.folder.parent
-        text = results.search_table(outcomes, studies.SEARCHES)
+        text = results.search_table(outcomes, rows, study.tasks)
         (folder / "searches.md").write_text(f"{text}\n{results.table(outcomes, rows, study.tasks, folder)}")
         Console().print(text, highlight=False, soft_wrap=True, markup=False)
         Console().print(str(folder / "searches.md"), highlight=False, soft_wrap=True)

@@ -4,9 +4,10 @@ With 30 noisy scores and 22 numbers an elite mean is mostly noise: five draws av
 every number, and the score falls as fast with that as it rises with what was found. deft_plus asks instead what all ranks
 say about where the best residual lies, and how much they say at all:
 
-    score rank -> normal score y,   y = a + w^T z - 1/2 sum_g c_g |z_g|^2 + noise
+    score rank -> exponential score y,   y = a + w^T z - 1/2 sum_g c_g |z_g|^2 + noise
 
-with g the groups of eps (contact, wrist, hand, trajectory), and normal beliefs about a, w and c. That is the neighbourhood
+with g the groups of eps (contact, wrist, hand, trajectory), and normal beliefs about a, w and c. Exponential scores set
+the best apart more than the worst: what lost the spoon says little about what fills it. That is the neighbourhood
 of one maximum: the posterior is in closed form, and its best residual in group g is z_g = w_g / c_g. What share of the
 scores the residuals explain, and scene and operator do not, is not known beforehand: the answers for several shares are
 averaged by how well each predicts the scores that were given (their marginal likelihood). Where the scores say little the
@@ -19,7 +20,6 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import norm, rankdata
 
 from deft_cem.search.gaussian import Gaussian
 from deft_cem.search.search import Search
@@ -28,7 +28,7 @@ from deft_core.descriptions import Positive
 from deft_core.types import Array
 
 Groups = tuple[Positive, Positive, Positive]
-LEVEL = 2.0       # belief about a: its standard deviation, in normal scores
+LEVEL = 2.0       # belief about a: its standard deviation, in scores of ranks
 SPREAD = 0.5      # belief about c: its standard deviation, as a share of its mean
 SHARES = (0.03, 0.06, 0.12, 0.25, 0.40, 0.55, 0.70)  # of the scores' variance that residuals explain, equally likely before
 USUAL_SHARE = 0.36  # the one that `gain` and `fall` are said for
@@ -40,22 +40,26 @@ class DeftPlusConfig(Config):
     warmup: int = Field(default=6, ge=2, description="episodes around the prior before the regression leads")
     explore: Groups = Field(default=(0.7, 0.7, 0.4),
                             description="standard deviation of the samples during the warm-up, in first sigmas")
-    follow: Groups = Field(default=(0.5, 0.5, 0.28), description="and after it, around the best residual so far")
-    gain: Groups = Field(default=(0.52, 0.35, 0.32),
-                         description="by how much the score changes, root mean square and in normal scores, along the slope "
-                         "of a group that is drawn with its first sigma")
+    follow: Groups = Field(default=(0.6, 0.6, 0.34), description="and after it, around the best residual so far")
+    gain: Groups = Field(default=(0.65, 0.44, 0.40),
+                         description="by how much the score of the rank changes, root mean square, along the slope of a group "
+                         "that is drawn with its first sigma")
     fall: Groups = Field(default=(0.45, 0.30, 0.64), description="and how far it falls on the mean, because of the curvature")
     prior_first: bool = Field(default=True, description="the first episode executes the prior's own grasp")
 
 
-def normal_scores(rewards: Array) -> Array:
-    """Ranks as quantiles of a normal distribution, (n,) -> (n,) of mean 0 and deviation 1; equal rewards stay equal.
+def exponential_scores(rewards: Array) -> Array:
+    """Ranks as expected order statistics of an exponential distribution (Savage scores), (n,) -> (n,).
 
-    Only the order of rewards counts, so that nobody's scale of scores does. All 0 when all are equal.
+    Only the order of rewards counts, so that nobody's scale of scores does. Mean 0 and deviation 1; equal rewards share the
+    mean of their places; all 0 when all are equal.
     """
-    scores = np.asarray(norm.ppf((rankdata(rewards) - 0.5) / len(rewards)))
-    deviation = scores.std()
-    return (scores - scores.mean()) / deviation if deviation > 1e-9 else np.zeros(len(rewards))
+    expected = np.cumsum(1.0 / np.arange(len(rewards), 0, -1))
+    values, place, equal = np.unique(rewards, return_inverse=True, return_counts=True)
+    if len(values) < 2:
+        return np.zeros(len(rewards))
+    scores = (np.bincount(np.sort(place), weights=expected) / equal)[place]
+    return np.asarray((scores - scores.mean()) / scores.std())
 
 
 class DeftPlusSearch(Search):
@@ -98,7 +102,7 @@ class DeftPlusSearch(Search):
         z = np.array([s.z for s in self._scored])
         bends = [-0.5 * (z[:, g] ** 2).sum(axis=1, keepdims=True) for g in self._groups]
         features = np.hstack([np.ones((len(z), 1)), z, *bends])
-        scores = normal_scores(rewards)
+        scores = exponential_scores(rewards)
         answers = [self._posterior(features, scores, share) for share in SHARES]
         likely = np.array([evidence for evidence, _ in answers])
         weights = np.exp(likely - likely.max())
