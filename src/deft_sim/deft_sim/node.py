@@ -58,6 +58,10 @@ BEAT, STANDSTILL = 0.1, 3.0
 # s of wall time waited for the next part of a motion, at most; s of robot clock before its brake begins
 DEADMAN, DEADMAN_REAL_TIME, MARGIN = 0.5, 0.25, 0.08
 LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no grasp goes unseen
+# A world that runs free hurries where nothing moves, too: by this factor until a motion that was sent starts (arm and hand
+# are two messages, and the second has to arrive meanwhile), and for so many s of its clock after a motion, which its sender
+# waits to see the end of.
+HURRY, AFTERWARDS = 4.0, 0.1
 
 
 class SimNode(DeftNode):
@@ -171,6 +175,7 @@ class SimNode(DeftNode):
             self._frame: tuple[Any, Any] | None = None
             self._frame_version = -1
             self._next_frame, self._next_frame_wall, self._last_frame = 0.0, 0.0, 0.0
+            self._moved = -np.inf  # robot clock, s, when anything moved last
             self._in_flight: deque[tuple[float, tuple[tuple[Any, Any], ...]]] = deque()
             self._show(world)
         except Exception as error:
@@ -221,10 +226,18 @@ class SimNode(DeftNode):
             future.set_exception(error)
 
     def _pace(self, world: SimWorld, started: float) -> None:
-        """Real-time factor, or no waiting while a trajectory runs; an idle world follows the wall clock."""
-        if self._factor > 0 or world.idle:
-            seconds = TICK_SECONDS / (self._factor or 1.0)
-            time.sleep(max(0.0, seconds - (time.monotonic() - started)))
+        """Real-time factor, or no waiting while a trajectory runs; an idle world follows the wall clock, see HURRY."""
+        if not world.idle:
+            self._moved = world.clock
+        if self._factor > 0:
+            factor = self._factor
+        elif world.waits_to_start:
+            factor = HURRY
+        elif world.clock <= self._moved + AFTERWARDS:
+            return
+        else:
+            factor = 1.0
+        time.sleep(max(0.0, TICK_SECONDS / factor - (time.monotonic() - started)))
 
     def _publish_state(self, world: SimWorld) -> None:
         stamp = self._stamp(world.clock)

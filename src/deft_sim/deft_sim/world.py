@@ -189,6 +189,11 @@ class SimWorld:
         return self._settle_left <= 0.0 and not self._moving
 
     @property
+    def waits_to_start(self) -> bool:
+        """True when no trajectory runs, and one that was sent has not started yet."""
+        return self.clock + 1e-9 < min(self.arm.start, self.hand_controller.start) < np.inf
+
+    @property
     def runs_out(self) -> float:
         """Robot clock, s, at which the first controller has done all that it was told of a motion that is to go on."""
         return min(self.arm.runs_out, self.hand_controller.runs_out)
