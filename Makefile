@@ -24,7 +24,7 @@ test: setup lint
 	@$(PYTHON) tools/test_programs.py
 	@$(PYTHON) tools/bootstrap.py --for-tests
 	@. .venv/test_env.sh; python -m pytest test -m 'not graph' -n 2 --dist loadfile --durations=10; cores=$$?; \
-		python -m pytest test -m graph --durations=20 && exit $$cores
+		python -m pytest test -m graph -n 2 --dist loadfile --durations=20 && exit $$cores
 
 affordance: setup
 	@$(ENV) && deft synthesize-labels build/affordance/stills --pictures 4800 --split train --seed 41 --workers 2 --no-sheet

@@ -24,7 +24,8 @@ from deft_core.ros.node import call
 from deft_core.ros.qos import LATCHED
 from deft_core.ros.spun_node import SpunNode
 
-FIRST_DOMAIN = 100 + os.getpid() % 100  # tests of two checkouts do not hear each other either
+# Neither tests of two checkouts nor those of two workers hear each other; 30 domains each, 232 is the highest
+FIRST_DOMAIN = 100 + 65 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2) + os.getpid() % 35
 
 
 def domain(offset: int) -> str:
@@ -109,6 +110,12 @@ def fault_request(name: str) -> SetParameters.Request:
     """For the simulator's set_parameters: begin a fault; "" ends it."""
     value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=name)
     return SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
+
+
+def pace_request(factor: float) -> SetParameters.Request:
+    """For the simulator's set_parameters: simulated s per wall s; 0 = as fast as the machine allows."""
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=factor)
+    return SetParameters.Request(parameters=[Parameter(name="real_time_factor", value=value)])
 
 
 def retries(folder: Path) -> list[str]:

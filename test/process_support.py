@@ -18,7 +18,8 @@ from ament_index_python.packages import get_package_prefix
 from deft_msgs.action import FineTune
 from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
-from graph_support import domain, wait_for
+from graph_support import domain, pace_request, wait_for
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -83,6 +84,7 @@ class Watcher:
         self.node.create_subscription(JointState, "/joint_states", self._moved, SENSOR)
         self.fine_tune = ActionClient(self.node, FineTune, names.FINE_TUNE)
         self.submit_client = self.node.create_client(SubmitReward, names.SUBMIT_REWARD)
+        self._sim_parameters = self.node.create_client(SetParameters, "/deft_sim/set_parameters")
         # The last of all: a server whose status comes here knows where to send its answers, too
         self.node.create_subscription(SessionStatus, names.SESSION_STATUS, self.statuses.append, LATCHED)
         self._executor = SingleThreadedExecutor()
@@ -124,6 +126,10 @@ class Watcher:
         wait_for(lambda: self.pending() is not None and self.pending().kind == RewardRequest.REWARD, seconds,
                  "a reward request", lambda: [f"{s.state}: {s.message}" for s in self.statuses])
         assert call(self.submit_client, SubmitReward.Request(reward=0.5), 20.0).accepted
+
+    def pace(self, factor: float) -> None:
+        """Simulated s per wall s from now on; 0 = as fast as the machine allows."""
+        assert call(self._sim_parameters, pace_request(factor), 20.0).results[0].successful
 
     def seconds_to_rest(self, most: float = 10.0) -> float:
         """How long until the arm stands still."""

@@ -27,15 +27,17 @@ def records(folder):
 
 def test_killing_a_node_during_a_motion_holds_the_arm_and_the_session_goes_on(tmp_path):
     held = {}
-    with separate_graph(10, tmp_path / "log", real_time_factor=1.0) as (processes, watcher):
+    with separate_graph(10, tmp_path / "log") as (processes, watcher):
         for victim in ("deft_motion", "deft_perception", "deft_cem"):
             folder = tmp_path / victim
+            watcher.pace(1.0)
             result = watcher.send(folder)
             wait_for(lambda: watcher.state() == "executing" and watcher.speed > 0.3, 90, "the arm to move")
             there = watcher.arm
             processes.kill(victim)
             held[victim] = watcher.seconds_to_rest()
             assert np.abs(watcher.arm - there).max() < HOLD_TURN, victim
+            watcher.pace(0.0)
             processes.start(victim)
             if victim == "deft_cem":
                 assert not [r for r in records(folder) if r.kind == "executed"]

@@ -75,7 +75,7 @@ class SimNode(DeftNode):
         self.task = load_task(config_dir, task_name)
         self.seed = declare(self, "seed", 0, "of objects and their poses", low=0)
         self._factor = declare(self, "real_time_factor", 0.0, "simulated s per wall s; 0 = as fast as the machine allows",
-                               low=0.0, high=100.0)
+                               read_only=False, low=0.0, high=100.0)
         self._fault = checked(declare(self, "fault", "", "a fault to rehearse, empty for none: " + ", ".join(FAULTS),
                                       read_only=False))
         declare(self, "operator", "scripted", "scripted: scores and resets the table; hands: only resets it; none (read by the "
@@ -125,6 +125,8 @@ class SimNode(DeftNode):
                 except ConfigError as error:
                     return SetParametersResult(successful=False, reason=str(error))
                 self._begin_fault()
+            elif parameter.name == "real_time_factor":
+                self._factor = parameter.value
         return SetParametersResult(successful=True)
 
     def _begin_fault(self) -> None:
