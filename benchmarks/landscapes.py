@@ -23,6 +23,7 @@ ERROR = (0.5, 1.5)        # of the prior, in tolerances: least and most
 SCENE = 0.3               # first sigmas, standard deviation of what each scene shifts
 SCORE = np.array([[0.0, 1.0], [0.7, 1.0], [1.0, 0.6], [1.25, 0.15], [2.0, 0.0]])  # distance in tolerances -> score
 STEP = 0.05               # in which a person scores
+TRIALS = 200              # scenes by which a residual is rated
 KINDS = ("hill", "plateau", "ridge", "noise", "ranks")
 
 
@@ -44,7 +45,7 @@ class Landscape:
 
     def __init__(self, kind: str, seed: int) -> None:
         rng = np.random.default_rng([KINDS.index(kind), seed])
-        self._kind = kind
+        self._kind, self._seed = kind, seed
         weight = IMPORTANCE * np.exp(0.3 * rng.standard_normal(SIZE))
         self._metric = np.diag(weight)
         if kind == "ridge":
@@ -69,7 +70,7 @@ class Landscape:
             score = rng.random() if rng.random() < 0.1 else score + 0.15 * rng.standard_normal()
         return Tried(float(np.clip(round(score / STEP) * STEP, 0.0, 1.0)), distance < 1.0)
 
-    def rate(self, z: Array, trials: int, seed: int) -> float:
-        """Share of successes of a residual over scenes."""
-        rng = np.random.default_rng([seed, 99])
-        return float(np.mean([self.try_out(z, rng).success for _ in range(trials)]))
+    def rate(self, z: Array) -> float:
+        """Share of successes of a residual over scenes, the same ones every time."""
+        rng = np.random.default_rng([self._seed, 99])
+        return float(np.mean([self.try_out(z, rng).success for _ in range(TRIALS)]))

@@ -61,7 +61,7 @@ LONGEST_BLIND = 2.5  # s of robot clock between pictures at most, so that no gra
 # A world that runs free hurries where nothing moves, too: by this factor until a motion that was sent starts (arm and hand
 # are two messages, and the second has to arrive meanwhile), and for so many s of its clock after a motion, which its sender
 # waits to see the end of.
-HURRY, AFTERWARDS = 4.0, 0.1
+HURRY, AFTERWARDS = 2.0, 0.1
 
 
 class SimNode(DeftNode):
