@@ -14,16 +14,15 @@ pytestmark = pytest.mark.graph
 
 
 @pytest.fixture(scope="module")
-def small():
-    """A graph with two elites, so that a short session has a result."""
-    with graph_with(5, overrides={"deft_cem": {"search.deft.elites": 2}}) as tester:
+def cell():
+    with graph_with(5) as tester:
         yield tester
 
 
-def test_the_tuned_residual_on_test_objects(small, tmp_path):
-    assert small.result(small.send(tmp_path / "tuned", episodes=3))[0] == SUCCEEDED
+def test_the_tuned_residual_on_test_objects(cell, tmp_path):
+    assert cell.result(cell.send(tmp_path / "tuned", episodes=3))[0] == SUCCEEDED
     tuned = json.loads((tmp_path / "tuned" / "summary.json").read_text())
-    status, result = small.result(small.send_evaluation(tmp_path / "trials", method="tuned", trials=2,
+    status, result = cell.result(cell.send_evaluation(tmp_path / "trials", method="tuned", trials=2,
                                                         source_session_dir=str(tmp_path / "tuned")))
     assert status == SUCCEEDED and result.trials + result.infeasible == 2
     assert 0 <= result.wilson_low <= result.success_rate <= result.wilson_high <= 1
@@ -36,14 +35,14 @@ def test_the_tuned_residual_on_test_objects(small, tmp_path):
 @pytest.mark.parametrize(("fields", "code"), [({"method": "tuned", "source_session_dir": "/nowhere"}, 701),
                                               ({"method": "tund"}, 701), ({"trials": 0}, 701),
                                               ({"task": "pick_cop"}, 701)])
-def test_bad_goals(small, tmp_path, fields, code):
-    status, result = small.result(small.send_evaluation(tmp_path, **fields))
+def test_bad_goals(cell, tmp_path, fields, code):
+    status, result = cell.result(cell.send_evaluation(tmp_path, **fields))
     assert status == ABORTED and result.error_code == code and len(result.error_msg) > 15
 
 
-def test_a_session_with_too_few_scores_has_no_residual(small, tmp_path):
-    assert small.result(small.send(tmp_path / "one", episodes=1))[0] == SUCCEEDED
-    status, result = small.result(small.send_evaluation(tmp_path / "trials", method="tuned",
+def test_a_session_with_too_few_scores_has_no_residual(cell, tmp_path):
+    assert cell.result(cell.send(tmp_path / "one", episodes=1))[0] == SUCCEEDED
+    status, result = cell.result(cell.send_evaluation(tmp_path / "trials", method="tuned",
                                                         source_session_dir=str(tmp_path / "one")))
     assert status == ABORTED and result.error_code == 706
 
