@@ -13,8 +13,8 @@ from action_msgs.msg import GoalStatus
 from deft_msgs.action import Evaluate, FineTune
 from deft_msgs.msg import RewardRequest, SessionStatus
 from deft_msgs.srv import SubmitReward
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 
 from deft_bringup.graph import ComposedGraph, GraphOptions
 from deft_cem.journal import peek
@@ -108,14 +108,16 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str = "", seen
 
 def fault_request(name: str) -> SetParameters.Request:
     """For the simulator's set_parameters: begin a fault; "" ends it."""
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=name)
-    return SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
+    return _parameter_request("fault", name)
 
 
 def pace_request(factor: float) -> SetParameters.Request:
     """For the simulator's set_parameters: simulated s per wall s; 0 = as fast as the machine allows."""
-    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=factor)
-    return SetParameters.Request(parameters=[Parameter(name="real_time_factor", value=value)])
+    return _parameter_request("real_time_factor", factor)
+
+
+def _parameter_request(name: str, value: Any) -> SetParameters.Request:
+    return SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
 
 
 def retries(folder: Path) -> list[str]:

@@ -23,7 +23,7 @@ def test_the_tuned_residual_on_test_objects(cell, tmp_path):
     assert cell.result(cell.send(tmp_path / "tuned", episodes=3))[0] == SUCCEEDED
     tuned = json.loads((tmp_path / "tuned" / "summary.json").read_text())
     status, result = cell.result(cell.send_evaluation(tmp_path / "trials", method="tuned", trials=2,
-                                                        source_session_dir=str(tmp_path / "tuned")))
+                                                      source_session_dir=str(tmp_path / "tuned")))
     assert status == SUCCEEDED and result.trials + result.infeasible == 2
     assert 0 <= result.wilson_low <= result.success_rate <= result.wilson_high <= 1
     trials = json.loads((tmp_path / "trials" / "summary.json").read_text())
@@ -43,7 +43,7 @@ def test_bad_goals(cell, tmp_path, fields, code):
 def test_a_session_with_too_few_scores_has_no_residual(cell, tmp_path):
     assert cell.result(cell.send(tmp_path / "one", episodes=1))[0] == SUCCEEDED
     status, result = cell.result(cell.send_evaluation(tmp_path / "trials", method="tuned",
-                                                        source_session_dir=str(tmp_path / "one")))
+                                                      source_session_dir=str(tmp_path / "one")))
     assert status == ABORTED and result.error_code == 706
 
 

@@ -10,8 +10,7 @@ import time
 
 import pytest
 from deft_msgs.srv import Observe, PredictAffordance, Rearm, RetargetHand, Stop
-from graph_support import ABORTED, CANCELED, SUCCEEDED, wait_for
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from graph_support import ABORTED, CANCELED, SUCCEEDED, fault_request, wait_for
 from rcl_interfaces.srv import SetParameters
 
 from deft_core.ros import names
@@ -129,9 +128,7 @@ def test_cancel_in_each_phase_and_go_on(scripted, tmp_path, phase):
 
 def test_a_silent_camera_is_waited_for(scripted, tmp_path):
     def camera(on: bool) -> None:
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="" if on else "camera_silent")
-        answer = scripted.call(SetParameters, "/deft_sim/set_parameters",
-                               SetParameters.Request(parameters=[Parameter(name="fault", value=value)]))
+        answer = scripted.call(SetParameters, "/deft_sim/set_parameters", fault_request("" if on else "camera_silent"))
         assert answer.results[0].successful
 
     scripted.statuses.clear()
