@@ -1,6 +1,6 @@
-"""All searches beside each other on landscapes that score like grasps. On the simulated robot: `deft bench searches`.
+"""All searches beside each other on landscapes that score like grasps and on models of tasks. The robot: `deft bench searches`.
 
-    . .venv/deft_env.sh && python benchmarks/search.py landscapes --out build/search     (20 min on 2 cores)
+    . .venv/deft_env.sh && python benchmarks/search.py landscapes --out build/search     (6 min on 2 cores)
     . .venv/deft_env.sh && python benchmarks/search.py draws --out build/search          (1,800 simulated episodes, 20 min)
     . .venv/deft_env.sh && python benchmarks/search.py models --out build/search         (on models made of them)
     . .venv/deft_env.sh && python benchmarks/search.py variants --out build/search       (each choice of deft_plus, on both)
@@ -27,7 +27,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 
 import numpy as np
 import task_models
-from landscapes import KINDS, Landscape, Tried
+from landscapes import KINDS, SIZE, Landscape, Tried
 
 from deft_bench.results import spread
 from deft_bench.studies import SEARCHED, SEARCHES
@@ -40,10 +40,9 @@ from deft_core.config import default_config_dir
 from deft_core.types import Array
 
 EPISODES, POINTS = 30, (10, 20, 30)
-LANDSCAPE_SEEDS, MODEL_SEEDS = 20, 50
-JOINTS = tuple(f"j{i}" for i in range(16))
+JOINTS = tuple(f"j{i}" for i in range(SIZE - 6))
 PROBLEMS = {"landscapes": KINDS, "models": SEARCHED}
-SEEDS = {"landscapes": LANDSCAPE_SEEDS, "models": MODEL_SEEDS}
+SEEDS = {"landscapes": 20, "models": 50}
 J = TypeVar("J")
 
 

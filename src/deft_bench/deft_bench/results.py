@@ -169,9 +169,9 @@ def search_table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequen
     for row in rows:
         if row.training:
             by_search.setdefault(row.training, []).append(row)
-    lines = ["| search | success in training | in its last 10 | " + " | ".join(f"of the result after {n}" for n in points)
-             + " | lead over this in training | at the end |", "|" + " --- |" * (len(points) + 5)]
     first = next(iter(by_search.values()))[-1]
+    lines = ["| search | success in training | in its last 10 | " + " | ".join(f"of the result after {n}" for n in points)
+             + f" | {_search(first)} less this in training | at the end |", "|" + " --- |" * (len(points) + 5)]
     for found in by_search.values():
         last = found[-1]
         rates = [_by_seed(outcomes, last, tasks, lambda o: learned(o.training)),
@@ -180,13 +180,17 @@ def search_table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequen
         ahead = ["", ""] if last == first else [
             _span(_lead(_by_seed(outcomes, first, tasks, value), _by_seed(outcomes, last, tasks, value)))
             for value in (lambda o: learned(o.training), rate)]
-        name = last.label.rsplit(",", 1)[0]
-        lines.append(f"| {name} | {' | '.join([*(_span([*r.values()]) for r in rates), *ahead])} |")
+        lines.append(f"| {_search(last)} | {' | '.join([*(_span([*r.values()]) for r in rates), *ahead])} |")
     alone = [rate(o) for o in outcomes if not o.row.training]
     if alone:
         cells = ["the prior alone", "", "", *("" for _ in points[1:]), f"{np.mean(alone):.2f}", "", ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _search(row: Row) -> str:
+    """Which search a row of studies.searches is of."""
+    return row.label.rsplit(",", 1)[0]
 
 
 def variant_table(outcomes: Sequence[Outcome], rows: Sequence[Row], tasks: Sequence[str]) -> str:
